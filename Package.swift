@@ -1,0 +1,77 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+/// A library target of this package, with the language rules that all of them share.
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of one library; what a test imports beyond it is named.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, exclude: exclude, swiftSettings: strict)
+}
+
+// Data flows one way; a target imports only what stands further down in its chain:
+//   neuron-vm  -> NeuronVMCommands -> VMManagerClient -> VMManagerAPI -> DBus -> CDBus
+//   neuron-vmd -> VMManagerService -> VMCore <- LibvirtHypervisor -> Libvirt -> CLibvirt
+let package = Package(
+    name: "neuron-vm-manager",
+    products: [
+        .executable(name: "neuron-vm", targets: ["neuron-vm"]),
+        .executable(name: "neuron-vmd", targets: ["neuron-vmd"]),
+        .library(name: "VMManagerClient", targets: ["VMManagerClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/stencilproject/Stencil", from: "0.15.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CDBus", pkgConfig: "dbus-1", providers: [.apt(["libdbus-1-dev"])]),
+        .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
+
+        library("DBus", ["CDBus"]),
+        library("Libvirt", ["CLibvirt"]),
+        library("VMModel"),
+        library("VMTemplates", ["VMModel", .product(name: "Stencil", package: "Stencil"), "Yams"]),
+        library("VMCore", ["VMModel", "VMTemplates", logging]),
+        library("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel"]),
+        library("VMManagerAPI", ["DBus", "VMModel"]),
+        library("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", logging]),
+        library("VMManagerClient", ["DBus", "VMManagerAPI", "VMModel"]),
+        library("NeuronVMCommands", ["VMManagerClient", "VMModel", argumentParser]),
+
+        .executableTarget(name: "neuron-vm", dependencies: ["NeuronVMCommands"], swiftSettings: strict),
+        .executableTarget(
+            name: "neuron-vmd",
+            dependencies: [
+                "VMManagerService", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus", argumentParser, logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+
+        tests("DBus"),
+        tests("Libvirt"),
+        tests("VMModel"),
+        tests("VMTemplates", ["VMModel"]),
+        tests("VMCore", ["VMModel", "VMTemplates"]),
+        tests("LibvirtHypervisor", ["VMCore", "VMModel"]),
+        tests("VMManagerAPI", ["DBus", "VMModel"]),
+        tests("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates"]),
+        tests("VMManagerClient", ["DBus", "VMManagerAPI", "VMModel"]),
+        tests("NeuronVMCommands", ["VMManagerClient", "VMModel"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
