@@ -1,0 +1,53 @@
+extension TemplateParameter {
+    /// Checks that the parameter takes a value.
+    ///
+    /// For an optional text parameter the empty string is allowed and means "none".
+    /// - Throws: ``TemplateError`` of kind `invalidValue` that says what is allowed.
+    public func check(_ value: ParameterValue) throws(TemplateError) {
+        if let problem = problem(with: value) {
+            let allowed = "must be \(kind.allowedValues)\(unit.isEmpty ? "" : " (\(unit))")"
+            throw TemplateError(.invalidValue, parameter: name, "\(allowed); \(problem)")
+        }
+    }
+
+    /// What is wrong with a value, or nil.
+    private func problem(with value: ParameterValue) -> String? {
+        switch (kind, value) {
+        case (.integer(let range), .integer(let number)):
+            return range.contains(number) ? nil : "\(number) is out of range"
+        case (.boolean, .boolean):
+            return nil
+        case (.list(let element, let maximumCount), .strings(let items)):
+            guard items.count <= maximumCount else { return "there are \(items.count)" }
+            return items.lazy.compactMap { element.problem(with: $0) }.first
+        case (.integer, _), (.boolean, _), (.list, _):
+            return "\(value.typeName) was given"
+        case (_, .string(let text)):
+            if text.isEmpty, case .choice = kind { return "it is empty" }
+            if text.isEmpty { return isRequired ? "it is empty" : nil }
+            return kind.problem(with: text)
+        default:
+            return "\(value.typeName) was given"
+        }
+    }
+}
+
+extension TemplateParameter.Kind {
+    /// What is wrong with one text of this kind, or nil. Everything is judged on bytes or Unicode scalars, never on
+    /// what looks like one character.
+    func problem(with text: String) -> String? {
+        if let problem = TemplateText.problem(with: text) { return problem }
+        let isValid =
+            switch self {
+            case .string(let pattern, let maximumBytes):
+                text.utf8.count <= maximumBytes && TemplateText.matches(text, pattern: pattern)
+            case .choice(let words): words.contains { $0.utf8.elementsEqual(text.utf8) }
+            case .path: TemplateText.isAbsolutePath(text)
+            case .name: TemplateText.isVMName(text)
+            case .uuid: TemplateText.isUUID(text)
+            case .macAddress: TemplateText.isUnicastMAC(text)
+            case .integer, .boolean, .list: false
+            }
+        return isValid ? nil : "got \(TemplateText.quoted(text))"
+    }
+}
