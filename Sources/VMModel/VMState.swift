@@ -28,3 +28,9 @@ public enum GuestOS: String, Hashable, Sendable, CaseIterable {
     case linux
     case macos
 }
+
+/// Words for why a VM is in its state that the rules look at; there are more, which only people read.
+public enum StateReason {
+    /// Paused because its start is not finished.
+    public static let startingUp = "starting-up"
+}

@@ -1,0 +1,142 @@
+public import VMModel
+public import VMTemplates
+
+/// What a caller asks for in a new VM, before it is checked against a template.
+public struct CreateRequest: Hashable, Sendable {
+    public var name: String
+    /// The template by name; nil takes the basic one of `guest`.
+    public var template: String?
+    /// The guest's family where no template is named; nil is Windows.
+    public var guest: GuestOS?
+    /// A chosen UUID; nil has one made.
+    public var uuid: VMUUID?
+    public var autostart = false
+    /// Whether the VM is started once it is made.
+    public var start = false
+    /// The template's parameters, by name: `memory_mb` (MiB), `vcpus`, `disk_size_gb` (GiB), `iso_path` and what else it declares.
+    public var values: [String: ParameterValue] = [:]
+
+    public init(name: String) {
+        self.name = name
+    }
+}
+
+/// A new VM whose every value has been checked: nothing in it is a guess, and nothing later looks at what the caller sent.
+struct VMConfiguration: Hashable, Sendable {
+    let name: VMName
+    let uuid: VMUUID
+    let template: String
+    let guest: String
+    let memoryMB: UInt64
+    let vcpus: UInt32
+    let diskSizeBytes: UInt64
+    let autostart: Bool
+    let start: Bool
+    /// What the template is rendered with: the caller's values over the template's defaults.
+    let values: [String: ParameterValue]
+
+    /// - Throws: `invalidArgument`, `pathNotAllowed`, `notFound` for the template; each names the value and what is allowed.
+    init(_ request: CreateRequest, templates: TemplateLibrary) throws(VMError) {
+        name = try VMName(request.name)
+        uuid = request.uuid ?? .random()
+        let template = try Self.template(for: request, in: templates)
+        self.template = template.name
+        guest = template.guest
+        var values: [String: ParameterValue] = [:]
+        for parameter in template.parameters {
+            values[parameter.name] = parameter.defaultValue
+        }
+        for (key, value) in request.values {
+            guard let parameter = template.parameter(named: key), !parameter.isReserved else {
+                throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
+            }
+            if parameter.kind == .path, case .string(let path) = value { try HostPath.check(path, option: key) }
+            try vmError { () throws(TemplateError) in try parameter.check(value) }
+            values[key] = value
+        }
+        memoryMB = try Self.integer("memory_mb", values, 1...UInt64(1) << 24)
+        vcpus = UInt32(clamping: try Self.integer("vcpus", values, 1...4096))
+        let (bytes, overflow) = try Self.integer("disk_size_gb", values, 1...UInt64(1) << 20)
+            .multipliedReportingOverflow(by: 1 << 30)
+        guard !overflow else { throw VMError(.invalidArgument, "disk_size_gb is too large") }
+        diskSizeBytes = bytes
+        autostart = request.autostart
+        start = request.start
+        self.values = values
+    }
+
+    private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template {
+        if let name = request.template {
+            let template = try vmError { () throws(TemplateError) in try templates.template(named: name) }
+            if let guest = request.guest, guest.rawValue != template.guest {
+                throw VMError(
+                    .invalidArgument,
+                    "template '\(template.name)' is for \(template.guest), but the type asked for is \(guest.rawValue)")
+            }
+            return template
+        }
+        let guest = request.guest ?? .windows
+        let basic = templates.templates.filter { $0.guest == guest.rawValue && $0.name.hasSuffix("-basic") }
+        guard let template = basic.max(by: { $0.name < $1.name }) else {
+            throw VMError(.notFound, "there is no basic template for \(guest.rawValue) on this host")
+        }
+        return template
+    }
+
+    /// A number that every VM has; the bound keeps absurd values from libvirt also where a template forgets to.
+    private static func integer(
+        _ key: String, _ values: [String: ParameterValue], _ range: ClosedRange<UInt64>
+    ) throws(VMError) -> UInt64 {
+        guard case .integer(let number)? = values[key] else {
+            throw VMError(.invalidArgument, "\(key) is missing, and the template has no default for it")
+        }
+        guard range.contains(number) else {
+            throw VMError(.invalidArgument, "\(key) must be from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+}
+
+/// A path on the host that a caller names.
+enum HostPath {
+    /// Checks the text alone; the file itself is looked at by nobody but libvirt.
+    /// - Throws: `pathNotAllowed` for what is not an absolute, plain path.
+    static func check(_ path: String, option: String) throws(VMError) {
+        let bytes = Array(path.utf8)
+        let elements = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: true)
+        guard bytes.first == UInt8(ascii: "/"), bytes.count < 4096, !elements.isEmpty,
+            !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }),
+            !elements.contains(where: { $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8) })
+        else {
+            throw VMError(
+                .pathNotAllowed,
+                "\(option) must be an absolute path without '.' or '..' elements and without control characters")
+        }
+    }
+}
+
+/// A word of the caller's in a message: cut, and with everything but plain ASCII replaced.
+func printable(_ word: String) -> String {
+    String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
+}
+
+/// Runs something of the templates; its error becomes one of ours.
+func vmError<Result>(_ body: () throws(TemplateError) -> Result) throws(VMError) -> Result {
+    do throws(TemplateError) {
+        return try body()
+    } catch {
+        throw VMError(error)
+    }
+}
+
+extension VMError {
+    init(_ error: TemplateError) {
+        let code: Code =
+            switch error.kind {
+            case .notFound: .notFound
+            case .missingParameter, .unknownParameter, .invalidValue: .invalidArgument
+            default: .templateInvalid
+            }
+        self.init(code, error.message)
+    }
+}

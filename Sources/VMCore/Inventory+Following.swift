@@ -1,0 +1,188 @@
+public import VMModel
+
+/// How the inventory follows the hypervisor: its events, the listing after each connect, and reads of one VM.
+extension Inventory {
+    /// Connects the hypervisor and follows its events until the returned task is cancelled.
+    ///
+    /// Returns after the first full listing, or when the first attempt to connect failed; `status` tells which.
+    public func start() async -> Task<Void, Never> {
+        let (events, continuation) = AsyncStream.makeStream(of: HypervisorEvent.self)
+        await hypervisor.start { continuation.yield($0) }
+        let (firstWord, isSaid) = AsyncStream.makeStream(of: Void.self)
+        let follower = Task {
+            for await event in events {
+                if let listing = apply(event) {
+                    Task {
+                        await listing.value
+                        isSaid.finish()
+                    }
+                } else if case .disconnected = event {
+                    isSaid.finish()
+                }
+            }
+        }
+        for await _ in firstWord {}
+        return follower
+    }
+
+    /// Takes an event in; for a new connection gives the listing that it began.
+    @discardableResult
+    func apply(_ event: HypervisorEvent) -> Task<Void, Never>? {
+        switch event {
+        case .connected(let info):
+            connection &+= 1
+            return Task { [connection] in await list(on: connection, info) }
+        case .disconnected(let reason):
+            connection &+= 1
+            status = HypervisorStatus(isConnected: false, version: status.version)
+            if !reason.isEmpty { log("no connection to \(hypervisor.uri): \(reason)") }
+        case .stateChanged(let uuid, let state, let reason):
+            applyState(uuid, state, reason)
+            refreshInBackground(uuid)
+        case .changed(let uuid), .undefined(let uuid):
+            noteChange(uuid)
+            refreshInBackground(uuid)
+        }
+        return nil
+    }
+
+    private func applyState(_ uuid: VMUUID, _ state: VMState, _ reason: String) {
+        noteChange(uuid)
+        guard var entry = entries[uuid], !entry.isCreating else { return }
+        guard entry.vm.state != state else {
+            entries[uuid]?.stateIsAheadOfEvents = false
+            return
+        }
+        guard !entry.stateIsAheadOfEvents else { return }
+        entry.vm.state = state
+        entry.vm.stateReason = reason
+        store(entry)
+    }
+
+    /// Reads every VM and makes the inventory equal to that, except where something newer is known; tries again while the connection lasts.
+    private func list(on connection: UInt64, _ info: HypervisorInfo) async {
+        var pause = Duration.milliseconds(100)
+        while connection == self.connection, !Task.isCancelled {
+            changedDuringListing = []
+            do throws(VMError) {
+                let vms = try await hypervisor.listVMs()
+                guard connection == self.connection else { return }
+                take(vms)
+                status = HypervisorStatus(isConnected: true, version: info.version)
+                return
+            } catch {
+                log("cannot list the VMs: \(error)")
+                try? await Task.sleep(for: pause)
+                pause = min(pause * 2, .seconds(10))
+            }
+        }
+    }
+
+    private func take(_ vms: [VM]) {
+        let changed = changedDuringListing ?? []
+        changedDuringListing = nil
+        var gone = Set(entries.keys)
+        for vm in vms {
+            gone.remove(vm.uuid)
+            guard !changed.contains(vm.uuid), entries[vm.uuid]?.isCreating != true else { continue }
+            store(Entry(vm: vm))
+        }
+        for uuid in gone where !changed.contains(uuid) && entries[uuid]?.isCreating != true {
+            remove(uuid)
+        }
+        for uuid in changed { refreshInBackground(uuid) }
+    }
+
+    // MARK: Reads of one VM
+
+    /// Reads the VM from the hypervisor; afterwards the inventory shows it as it was at some moment after the call.
+    ///
+    /// A VM that changes faster than it can be read is left to its events.
+    /// - Throws: what the hypervisor throws; the inventory is unchanged then.
+    public func refresh(_ uuid: VMUUID) async throws(VMError) {
+        readers[uuid, default: Readers()].count += 1
+        defer { endReading(uuid) }
+        for _ in 0..<Self.readAttempts {
+            let before = readers[uuid]?.changes
+            let vm = try await hypervisor.readVM(uuid)
+            guard readers[uuid]?.changes == before else { continue }
+            return apply(read: vm, uuid)
+        }
+    }
+
+    private static var readAttempts: Int { 8 }
+
+    private func endReading(_ uuid: VMUUID) {
+        readers[uuid]?.count -= 1
+        if readers[uuid]?.count == 0 { readers[uuid] = nil }
+    }
+
+    private func apply(read vm: VM?, _ uuid: VMUUID) {
+        let known = entries[uuid]
+        if known?.isCreating == true { return }
+        guard var vm else { return remove(uuid) }
+        if let known, vm.state == .paused, vm.stateReason == StateReason.startingUp {
+            // A start holds the guest's processors until everything is in place; that is no pause to tell of.
+            vm.state = known.vm.state
+            vm.stateReason = known.vm.stateReason
+        }
+        var entry = Entry(vm: vm)
+        if let known {
+            entry.stateIsAheadOfEvents = known.stateIsAheadOfEvents || known.vm.state != vm.state
+        }
+        store(entry)
+    }
+
+    /// Reads the VM once more, without anybody waiting for it; events that come in a burst share a read.
+    func refreshInBackground(_ uuid: VMUUID) {
+        guard refreshes.updateValue(true, forKey: uuid) == nil else { return }
+        Task {
+            while refreshes[uuid] == true {
+                refreshes[uuid] = false
+                do throws(VMError) {
+                    try await refresh(uuid)
+                } catch where error.code == .hypervisorUnavailable {
+                    // The listing after the next connect makes up for it.
+                } catch {
+                    log("cannot read VM \(uuid): \(error)")
+                }
+            }
+            refreshes[uuid] = nil
+        }
+    }
+
+    // MARK: Waiting
+
+    /// Waits until `isDone` holds for the VM (nil once it is gone).
+    /// - Returns: false when the time ran out or the task was cancelled first.
+    public func wait(
+        for uuid: VMUUID, atMost limit: Duration, until isDone: @escaping @Sendable (VM?) -> Bool
+    ) async -> Bool {
+        if isDone(entries[uuid]?.vm) { return true }
+        lastWaiter &+= 1
+        let id = lastWaiter
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            resumeWaiter(id, false)
+        }
+        defer { timer.cancel() }
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation {
+                waiters[id] = Waiter(uuid: uuid, isDone: isDone, continuation: $0)
+            }
+        } onCancel: {
+            Task { await self.resumeWaiter(id, false) }
+        }
+    }
+
+    func resumeWaiters(for uuid: VMUUID) {
+        guard !waiters.isEmpty else { return }
+        for (id, waiter) in waiters where waiter.uuid == uuid && waiter.isDone(entries[uuid]?.vm) {
+            resumeWaiter(id, true)
+        }
+    }
+
+    private func resumeWaiter(_ id: UInt64, _ result: Bool) {
+        waiters.removeValue(forKey: id)?.continuation.resume(returning: result)
+    }
+}

@@ -1,0 +1,153 @@
+import Glibc
+public import VMModel
+import VMTemplates
+
+extension VMManager {
+    /// Makes a VM from a template: its disk, its definition, and with `start` its first start. All of it, or nothing.
+    ///
+    /// The VM is listed as `creating` from the moment its name is taken. Whatever fails, what was made until then is removed before
+    /// the caller is told.
+    /// - Parameter owner: who asks; it is written into the VM's metadata.
+    /// - Returns: the new VM's UUID.
+    /// - Throws: `invalidArgument`, `alreadyExists`, `noSpace`, `templateInvalid`, `hostUnsupported`, …
+    public func create(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> VMUUID {
+        let configuration = try VMConfiguration(request, templates: templates)
+        guard await inventory.status.isConnected else {
+            throw VMError(
+                .hypervisorUnavailable,
+                "cannot create '\(configuration.name)': there is no connection to libvirt at present; try again later")
+        }
+        let createdAt = Self.now()
+        try await inventory.beginCreating(
+            VM(
+                uuid: configuration.uuid, name: configuration.name.rawValue, state: .creating,
+                memoryMB: configuration.memoryMB, vcpus: configuration.vcpus, autostart: configuration.autostart,
+                template: configuration.template, osType: configuration.guest, ownerUID: owner, createdAt: createdAt))
+        var undo = Undo()
+        do throws(VMError) {
+            let xml = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
+            try await make(configuration, xml, &undo)
+            await inventory.endCreating(configuration.uuid)
+            return configuration.uuid
+        } catch {
+            await undoCreation(of: configuration, undo)
+            throw error.saying("cannot create '\(configuration.name)'")
+        }
+    }
+
+    /// The XML that `create` would define; makes nothing and changes nothing.
+    public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
+        let configuration = try VMConfiguration(request, templates: templates)
+        do throws(VMError) {
+            return try await render(configuration, owner: owner, createdAt: Self.now(), preparing: false)
+        } catch {
+            throw error.saying("cannot render '\(configuration.template)'")
+        }
+    }
+
+    // MARK: The steps
+
+    /// What has been made so far and must go if the rest fails.
+    private struct Undo {
+        var diskPath: String?
+        var definition: VMUUID?
+    }
+
+    private func render(
+        _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, preparing: Bool
+    ) async throws(VMError) -> String {
+        let facts = try await hypervisor.hostFacts()
+        guard configuration.vcpus <= facts.maximumVCPUs else {
+            throw VMError(.invalidArgument, "vcpus must be from 1 to \(facts.maximumVCPUs) on this host")
+        }
+        var values = configuration.values
+        let disk = try await hypervisor.pathOfDisk(named: DiskName.make(for: configuration.name, configuration.uuid))
+        values["name"] = .string(configuration.name.rawValue)
+        values["uuid"] = .string(configuration.uuid.description)
+        values["disk_path"] = .string(disk)
+        values["created_at"] = .integer(createdAt)
+        values["owner_uid"] = .integer(UInt64(owner))
+        values["volumes"] = .strings([disk])
+        values["accelerator"] = try Self.accelerator(values["accelerator"], facts)
+        if values["accelerator"] == .string("kvm") { values["hyperv_features"] = .strings(facts.hypervFeatures) }
+        if values["network"] == nil || values["network"] == .string("") {
+            let network = preparing ? try await hypervisor.prepareNetwork() : try await hypervisor.availableNetwork()
+            values["network"] = network.map { .string($0) }
+        }
+        guard let template = templates.templates.first(where: { $0.name == configuration.template }) else {
+            throw VMError(.notFound, "the template is gone")
+        }
+        let declared = values.filter { template.parameter(named: $0.key) != nil }
+        return try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
+    }
+
+    private static func accelerator(_ wish: ParameterValue?, _ facts: HostFacts) throws(VMError) -> ParameterValue {
+        switch wish {
+        case .string("kvm") where !facts.kvmIsUsable:
+            throw VMError(.hostUnsupported, "this host has no KVM that a VM could use; take accelerator 'tcg' or 'auto'")
+        case .string("kvm"), .string("tcg"):
+            return wish ?? .string("tcg")
+        default:
+            return .string(facts.kvmIsUsable ? "kvm" : "tcg")
+        }
+    }
+
+    private func make(_ configuration: VMConfiguration, _ xml: String, _ undo: inout Undo) async throws(VMError) {
+        let fileName = DiskName.make(for: configuration.name, configuration.uuid)
+        do throws(VMError) {
+            undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+        } catch {
+            // Whoever gives up waiting does not know whether it was made; the name holds our UUID, so it is nobody else's.
+            if error.code == .timeout { undo.diskPath = try? await hypervisor.pathOfDisk(named: fileName) }
+            throw error
+        }
+        undo.definition = configuration.uuid
+        let uuid = try await hypervisor.define(xml)
+        undo.definition = uuid
+        guard uuid == configuration.uuid else {
+            throw VMError(.templateInvalid, "template '\(configuration.template)' does not use the UUID that it is given")
+        }
+        if configuration.autostart { try await hypervisor.setAutostart(uuid, true) }
+        if configuration.start {
+            do throws(VMError) {
+                try await hypervisor.start(uuid)
+            } catch {
+                throw error.saying("cannot start '\(configuration.name)' after creating it")
+            }
+        }
+    }
+
+    /// Takes back what was made, newest first. What cannot be removed is named in the log: the caller has the first error.
+    private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
+        if let uuid = undo.definition {
+            try? await hypervisor.destroy(uuid)
+            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.undefine(uuid) }
+        }
+        if let path = undo.diskPath {
+            await undoing(configuration) { [hypervisor] () async throws(VMError) in
+                try await hypervisor.deleteDisk(atPath: path)
+            }
+        }
+        await inventory.abandonCreating(configuration.uuid)
+        try? await inventory.refresh(configuration.uuid)
+    }
+
+    private func undoing(
+        _ configuration: VMConfiguration, _ step: @Sendable () async throws(VMError) -> Void
+    ) async {
+        do throws(VMError) {
+            try await step()
+        } catch where error.code == .notFound {
+            // It was never made.
+        } catch {
+            log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")
+        }
+    }
+
+    /// Microseconds since the epoch.
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(clamping: time.tv_sec) &* 1_000_000 &+ UInt64(clamping: time.tv_nsec / 1000)
+    }
+}

@@ -1,0 +1,61 @@
+public import VMModel
+
+extension VMManager {
+    /// Removes a VM that is off, with everything that libvirt keeps for it.
+    ///
+    /// - Parameter deleteDisks: whether the disks go too that this service made for this VM. No other file is ever removed.
+    /// - Returns: the paths of the VM's disks that were kept.
+    /// - Throws: `invalidState` while it has a process.
+    public func delete(_ uuid: VMUUID, deleteDisks: Bool) async throws(VMError) -> [String] {
+        try await turns.withTurn(for: uuid) { () async throws(VMError) -> [String] in
+            let vm = try await self.changeableVM(uuid, "delete")
+            guard vm.state == .shutOff else { throw Self.wrongState(vm, "delete", "; stop it first") }
+            do throws(VMError) {
+                let disks = try await self.hypervisor.disks(of: uuid)
+                try await self.hypervisor.undefine(uuid)
+                let kept = deleteDisks ? await self.deleteOwn(disks, of: vm) : disks.map(\.path)
+                try await self.inventory.refresh(uuid)
+                return kept
+            } catch {
+                try? await self.inventory.refresh(uuid)
+                throw error.saying("cannot delete '\(vm.name)'")
+            }
+        }
+    }
+
+    /// Removes the disks that are this VM's own, and gives the paths of the others.
+    ///
+    /// The metadata that says so can be edited with other tools, so it is believed only for a file whose name carries the VM's UUID.
+    private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> [String] {
+        var kept: [String] = []
+        for disk in disks {
+            guard disk.isOwn, DiskName.belongs(disk.path, to: vm.uuid) else {
+                kept.append(disk.path)
+                continue
+            }
+            do throws(VMError) {
+                try await hypervisor.deleteDisk(atPath: disk.path)
+            } catch {
+                log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
+                kept.append(disk.path)
+            }
+        }
+        return kept
+    }
+}
+
+/// How the disks that this service makes are named: by VM, with enough of the UUID that no two VMs, and no left-over of an earlier
+/// VM of the same name, meet.
+enum DiskName {
+    static func make(for name: VMName, _ uuid: VMUUID) -> String {
+        "\(name)\(suffix(uuid))"
+    }
+
+    static func belongs(_ path: String, to uuid: VMUUID) -> Bool {
+        path.utf8.reversed().starts(with: suffix(uuid).utf8.reversed())
+    }
+
+    private static func suffix(_ uuid: VMUUID) -> String {
+        "-\(uuid.description.prefix(8)).qcow2"
+    }
+}

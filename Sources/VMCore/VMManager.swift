@@ -1,0 +1,69 @@
+import VMModel
+public import VMTemplates
+
+/// What can be done with VMs, with the rules for each: the one place that decides.
+///
+/// Each operation checks the state, does its work in the VM's turn, and returns when the inventory shows the result. Who may do it was
+/// decided before it is called.
+public final class VMManager: Sendable {
+    public let inventory: Inventory
+    public let templates: TemplateLibrary
+    let hypervisor: any Hypervisor
+    let turns = VMTurns()
+    let log: @Sendable (String) -> Void
+
+    /// - Parameter log: told what the caller is not told, one line each: causes of failures, and what was left behind.
+    public init(
+        inventory: Inventory, hypervisor: any Hypervisor, templates: TemplateLibrary,
+        log: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
+        self.inventory = inventory
+        self.hypervisor = hypervisor
+        self.templates = templates
+        self.log = log
+    }
+
+    // MARK: What the operations share
+
+    /// The VM as it is known, when it may be changed now.
+    /// - Throws: `hypervisorUnavailable` without a connection; `notFound`.
+    func changeableVM(_ uuid: VMUUID, _ operation: String) async throws(VMError) -> VM {
+        guard await inventory.status.isConnected else {
+            throw VMError(
+                .hypervisorUnavailable, "cannot \(operation) the VM: there is no connection to libvirt at present; try again later")
+        }
+        guard let vm = await inventory.vm(uuid) else {
+            throw VMError(.notFound, "cannot \(operation) the VM: it does not exist any more")
+        }
+        return vm
+    }
+
+    /// Changes a VM in its turn, if its state allows it, and returns when the inventory shows the result.
+    func change(
+        _ uuid: VMUUID, _ operation: String, if isAllowed: @Sendable (VMState) -> Bool,
+        _ body: @escaping @Sendable (VM) async throws(VMError) -> Void
+    ) async throws(VMError) {
+        try await turns.withTurn(for: uuid) { () async throws(VMError) in
+            let vm = try await self.changeableVM(uuid, operation)
+            guard isAllowed(vm.state) else { throw Self.wrongState(vm, operation) }
+            do throws(VMError) {
+                try await body(vm)
+            } catch {
+                try? await self.inventory.refresh(uuid)
+                throw error.saying("cannot \(operation) '\(vm.name)'")
+            }
+            try await self.inventory.refresh(uuid)
+        }
+    }
+
+    static func wrongState(_ vm: VM, _ operation: String, _ wayOut: String = "") -> VMError {
+        VMError(.invalidState, "cannot \(operation) '\(vm.name)': it is \(vm.state.rawValue)\(wayOut)")
+    }
+}
+
+extension VMError {
+    /// The same failure with the operation and the VM in front of the reason.
+    func saying(_ what: String) -> VMError {
+        message.hasPrefix("cannot ") ? self : VMError(code, "\(what): \(message)", cause: cause)
+    }
+}
