@@ -1,0 +1,192 @@
+public import DBus
+
+/// The interface `org.neuronos.VMManager` of the object `/org/neuronos/VMManager`.
+public enum ManagerInterface {
+    public static let name = "org.neuronos.VMManager"
+
+    /// The whole contract, as introspection gives it.
+    public static let description = InterfaceDescription(
+        name: name,
+        documentation: """
+            The virtual machines of this host. Each VM is an object below this one, with the interface \(VMInterface.name); \
+            org.freedesktop.DBus.ObjectManager here tells of all of them and of their coming and going. \
+            The last argument of most methods is a dictionary of options; an option that is not documented is refused. \
+            Errors are named \(BusNames.errorPrefix)CODE, where CODE is one of InvalidArgument, NotFound, AlreadyExists, \
+            InvalidState, Busy, PathNotAllowed, NoSpace, HypervisorUnavailable, HostUnsupported, TemplateInvalid, Timeout, \
+            Cancelled, Failed. Sizes: memory_mb is MiB, disk_size_gb is GiB.
+            """,
+        methods: ManagerMethod.allCases.map(\.description),
+        signals: ManagerSignal.allCases.map(\.description),
+        properties: ManagerProperty.allCases.map(\.description))
+}
+
+/// The manager's methods.
+public enum ManagerMethod: String, CaseIterable, Sendable {
+    case listVMs = "ListVMs"
+    case getVM = "GetVM"
+    case getVMByUUID = "GetVMByUUID"
+    case createVM = "CreateVM"
+    case startVM = "StartVM"
+    case stopVM = "StopVM"
+    case destroyVM = "DestroyVM"
+    case pauseVM = "PauseVM"
+    case resumeVM = "ResumeVM"
+    case rebootVM = "RebootVM"
+    case resetVM = "ResetVM"
+    case deleteVM = "DeleteVM"
+    case listTemplates = "ListTemplates"
+    case renderTemplate = "RenderTemplate"
+
+    /// The VM's own method that this one is, for scripts that know the VM by name.
+    public var vmMethod: VMMethod? {
+        switch self {
+        case .startVM: .start
+        case .stopVM: .stop
+        case .destroyVM: .destroy
+        case .pauseVM: .pause
+        case .resumeVM: .resume
+        case .rebootVM: .reboot
+        case .resetVM: .reset
+        case .deleteVM: .delete
+        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate: nil
+        }
+    }
+
+    public var access: Access {
+        switch self {
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates: .public
+        case .createVM, .renderTemplate: .action(.create)
+        case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
+            vmMethod?.access ?? .action(.control)
+        }
+    }
+
+    /// Name, arguments and documentation.
+    public var description: MethodDescription {
+        if let vmMethod {
+            let same = vmMethod.description
+            return MethodDescription(
+                name: rawValue, documentation: "The method \(same.name) of the VM of that name. \(same.documentation)",
+                inputs: [.init("name", .string, "The VM's name.")] + same.inputs, outputs: same.outputs)
+        }
+        return MethodDescription(
+            name: rawValue, documentation: documentation + " " + access.documentation, inputs: inputs, outputs: outputs)
+    }
+
+    private var documentation: String {
+        switch self {
+        case .listVMs: "Every VM in one call, answered from memory."
+        case .getVM: "The object of the VM of that name. NotFound where there is none."
+        case .getVMByUUID: "The object of the VM with that UUID. NotFound where there is none."
+        case .createVM:
+            """
+            Makes a VM from a template: its disk, its definition, and with the option start its first start. All of it, or nothing. \
+            AlreadyExists when the name is taken; NoSpace; InvalidArgument names the option and what is allowed.
+            """
+        case .listTemplates: "The templates that VMs can be made from."
+        case .renderTemplate: "The definition in libvirt's XML that CreateVM would make with these options. Changes nothing."
+        case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM: ""
+        }
+    }
+
+    private var inputs: [ArgumentDescription] {
+        switch self {
+        case .getVM: [.init("name", .string, "The VM's name.")]
+        case .getVMByUUID: [.init("uuid", .string, "The VM's UUID.")]
+        case .createVM: [Self.newName, .init("options", .options, Self.createOptions)]
+        case .renderTemplate:
+            [
+                .init("template", .string, "The template's name."), Self.newName,
+                .init("options", .options, "As for CreateVM, without type and template."),
+            ]
+        default: []
+        }
+    }
+
+    private var outputs: [ArgumentDescription] {
+        switch self {
+        case .listVMs:
+            [
+                .init(
+                    "vms", .array(.structure([.objectPath, .string, .string, .string, .uint64, .uint32, .boolean])),
+                    "Path, name, UUID, state, memory in MiB, number of virtual CPUs, autostart.")
+            ]
+        case .getVM, .getVMByUUID, .createVM: [.init("vm", .objectPath, "The VM's object.")]
+        case .listTemplates:
+            [
+                .init(
+                    "templates", .array(.structure([.string, .string, .string, .options])),
+                    "Name, guest system, description, parameters: for each a dictionary with type, unit, allowed, default, "
+                        + "required and description.")
+            ]
+        case .renderTemplate: [.init("xml", .string, "The definition.")]
+        default: []
+        }
+    }
+
+    private static let newName = ArgumentDescription(
+        "name", .string,
+        "The new VM's name: 1 to 63 ASCII letters, digits, '.', '_' or '-', beginning with a letter or digit.")
+
+    private static let createOptions = """
+        type s: windows (default), linux or macos, for that family's basic template; or template s: a template by name. \
+        memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from; start b: start it at once; autostart b: \
+        start it with the host; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in \
+        parameters a{sv}. What is not given has the template's default.
+        """
+}
+
+/// The manager's signals, for subscribers that want no more than these. ObjectManager's and Properties' are sent as well.
+public enum ManagerSignal: String, CaseIterable, Sendable {
+    case vmAdded = "VMAdded"
+    case vmRemoved = "VMRemoved"
+    case vmStateChanged = "VMStateChanged"
+
+    public var description: SignalDescription {
+        switch self {
+        case .vmAdded:
+            SignalDescription(name: rawValue, documentation: "There is a new VM.", arguments: Self.identity)
+        case .vmRemoved:
+            SignalDescription(name: rawValue, documentation: "A VM is gone.", arguments: Self.identity)
+        case .vmStateChanged:
+            SignalDescription(
+                name: rawValue, documentation: "A VM went from one state to another; sent once for each transition.",
+                arguments: [
+                    .init("vm", .objectPath), .init("uuid", .string), .init("new", .string, "The state it is in now."),
+                    .init("old", .string, "The state it was in."), .init("reason", .string, "Why; one word, or empty."),
+                ])
+        }
+    }
+
+    private static let identity: [ArgumentDescription] = [
+        .init("vm", .objectPath), .init("uuid", .string), .init("name", .string),
+    ]
+}
+
+/// The manager's properties.
+public enum ManagerProperty: String, CaseIterable, Sendable {
+    case version = "Version"
+    case hypervisorURI = "HypervisorURI"
+    case hypervisorVersion = "HypervisorVersion"
+    case hypervisorConnected = "HypervisorConnected"
+    case features = "Features"
+
+    public var description: PropertyDescription {
+        switch self {
+        case .version: property(.string, "The service's version.", .const)
+        case .hypervisorURI: property(.string, "The libvirt URI of the hypervisor.", .const)
+        case .hypervisorVersion:
+            property(.string, "Kind and version of the hypervisor; empty before the first connection.")
+        case .hypervisorConnected:
+            property(
+                .boolean, "Whether there is a connection to libvirt. Without one VMs stay listed and changes fail.")
+        case .features: property(.strings, "What this version can do, for clients that must work with several.", .const)
+        }
+    }
+
+    private func property(
+        _ type: DBusType, _ documentation: String, _ emits: PropertyDescription.EmitsChangedSignal = .changes
+    ) -> PropertyDescription {
+        PropertyDescription(name: rawValue, documentation: documentation, type: type, emitsChangedSignal: emits)
+    }
+}

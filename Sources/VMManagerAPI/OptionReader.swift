@@ -1,0 +1,81 @@
+public import DBus
+public import VMModel
+
+/// Reads a dictionary of options: each key once, each of the right type, and none that nobody asked for.
+public struct OptionReader {
+    private var values: [String: DBusValue] = [:]
+
+    /// - Throws: `invalidArgument` for a key that is given twice.
+    public init(_ options: DBusValue?) throws(VMError) {
+        for entry in options?.entriesValue ?? [] {
+            guard let key = entry.key.stringValue else { continue }
+            guard values.updateValue(entry.value.unwrapped, forKey: key) == nil else {
+                throw VMError(.invalidArgument, "an option is given twice: '\(Self.printable(key))'")
+            }
+        }
+    }
+
+    /// Takes an option out; nil when it was not given.
+    public mutating func take(_ key: String) -> DBusValue? {
+        values.removeValue(forKey: key)
+    }
+
+    public mutating func bool(_ key: String) throws(VMError) -> Bool? {
+        try take(key).map { value throws(VMError) in
+            guard let bool = value.boolValue else { throw Self.wrongType(key, "a boolean (b)") }
+            return bool
+        }
+    }
+
+    public mutating func string(_ key: String) throws(VMError) -> String? {
+        try take(key).map { value throws(VMError) in
+            guard let string = value.stringValue else { throw Self.wrongType(key, "a string (s)") }
+            return string
+        }
+    }
+
+    /// A whole number from 0, whatever the width of the type it came in.
+    public mutating func unsigned(_ key: String) throws(VMError) -> UInt64? {
+        try take(key).map { value throws(VMError) in
+            guard let number = value.unsignedValue else { throw Self.wrongType(key, "a whole number from 0 (t or u)") }
+            return number
+        }
+    }
+
+    /// What has not been taken yet, by key.
+    public mutating func takeRest() -> [String: DBusValue] {
+        defer { values = [:] }
+        return values
+    }
+
+    /// - Throws: `invalidArgument` when something is left that nobody took.
+    public func finish() throws(VMError) {
+        guard let key = values.keys.min() else { return }
+        throw VMError(.invalidArgument, "unknown option '\(Self.printable(key))'")
+    }
+
+    public static func wrongType(_ key: String, _ expected: String) -> VMError {
+        VMError(.invalidArgument, "option '\(printable(key))' must be \(expected)")
+    }
+
+    /// A caller's word as it may stand in a message: short, and plain ASCII.
+    private static func printable(_ word: String) -> String {
+        String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
+    }
+}
+
+extension DBusValue {
+    /// The number in any of the integer types; nil for a negative one and for what is no integer.
+    public var unsignedValue: UInt64? {
+        switch self {
+        case .byte(let value): UInt64(value)
+        case .uint16(let value): UInt64(value)
+        case .uint32(let value): UInt64(value)
+        case .uint64(let value): value
+        case .int16(let value): UInt64(exactly: value)
+        case .int32(let value): UInt64(exactly: value)
+        case .int64(let value): UInt64(exactly: value)
+        default: nil
+        }
+    }
+}
