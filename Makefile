@@ -1,0 +1,111 @@
+# The one entry point. `make setup` once on a new machine, then `make demo` or `make test`.
+
+SWIFT   ?= swift
+CONFIG  ?= release
+PREFIX  ?= /usr
+DESTDIR ?=
+
+# What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
+PACKAGES_BUILD := git libdbus-1-dev libvirt-dev pkg-config
+PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools
+PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
+                  util-linux xorriso
+PACKAGES_LINT  := libxml2-utils pyflakes3 shellcheck
+PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_LINT)
+
+BINARIES   := .build/$(CONFIG)
+RESULTS    := .build/test-results
+BUILD_ARGS := -c $(CONFIG) --static-swift-stdlib
+PYTHON     := /usr/bin/python3
+BINDIR     := $(PREFIX)/bin
+LIBEXECDIR := $(PREFIX)/libexec
+DATADIR    := $(PREFIX)/share
+AS_ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What is installed: mode, source and destination of each file. `uninstall` reads the same list.
+TEMPLATES := $(shell find Templates -type f -name '*.j2' 2>/dev/null)
+FILES := \
+    755:$(BINARIES)/neuron-vm:$(BINDIR)/neuron-vm \
+    755:$(BINARIES)/neuron-vmd:$(LIBEXECDIR)/neuron-vmd \
+    644:dbus/org.neuronos.VMManager.conf:$(DATADIR)/dbus-1/system.d/org.neuronos.VMManager.conf \
+    644:dbus/org.neuronos.VMManager.service:$(DATADIR)/dbus-1/system-services/org.neuronos.VMManager.service \
+    $(foreach f,$(wildcard dbus/*.xml),644:$(f):$(DATADIR)/dbus-1/interfaces/$(notdir $(f))) \
+    644:polkit/org.neuronos.vmmanager.policy:$(DATADIR)/polkit-1/actions/org.neuronos.vmmanager.policy \
+    644:systemd/neuron-vmd.service:$(PREFIX)/lib/systemd/system/neuron-vmd.service \
+    644:systemd/neuron-vm.sysusers:$(PREFIX)/lib/sysusers.d/neuron-vm.conf \
+    $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
+
+SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
+PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py)
+
+.PHONY: all setup build demo test test-unit test-e2e test-media install uninstall format lint clean
+
+all: build
+
+# Everything after `make setup` works without a network, but for the first build and the first test media.
+setup:
+	@missing=$$(for package in $(PACKAGES); do \
+	    dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	install() { $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install --yes --quiet --no-install-recommends $$missing </dev/null; }; \
+	install || { $(AS_ROOT) apt-get update --quiet </dev/null && install; }
+
+build:
+	$(SWIFT) build $(BUILD_ARGS)
+
+demo: setup build test-media
+	$(AS_ROOT) Tests/sandbox Tests/demo $(MEDIA)
+
+test: setup
+	@rm -rf $(RESULTS)
+	@status=0; \
+	$(MAKE) --no-print-directory test-unit || status=1; \
+	$(MAKE) --no-print-directory test-e2e || status=1; \
+	$(PYTHON) Tests/summarize $(RESULTS) || status=1; \
+	exit $$status
+
+test-unit:
+	@mkdir -p $(RESULTS)
+	$(SWIFT) test --xunit-output $(RESULTS)/unit.xml
+
+test-e2e: build test-media
+	@mkdir -p $(RESULTS)
+	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- env NEURON_TEST_MEDIA=$(MEDIA) \
+	    $(PYTHON) -m pytest -p no:cacheprovider --junit-xml=$(RESULTS)/end-to-end.xml Tests/EndToEndTests $(PYTEST_ARGS)
+
+# The guest of the tests, made once from Debian's packages and kept.
+MEDIA := .build/test-media
+test-media:
+	Tests/build-test-media $(MEDIA)
+
+install:
+	@for binary in $(BINARIES)/neuron-vm $(BINARIES)/neuron-vmd; do \
+	    test -x $$binary || { echo "$$binary is missing: run 'make build' first" >&2; exit 1; }; \
+	done
+	@set -e; for file in $(FILES); do \
+	    mode=$${file%%:*}; paths=$${file#*:}; \
+	    install -D -m $$mode "$${paths%%:*}" "$(DESTDIR)$${paths#*:}"; \
+	done
+	@sed -i 's|^ExecStart=/usr/libexec/|ExecStart=$(LIBEXECDIR)/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/neuron-vmd.service
+
+uninstall:
+	@for file in $(FILES); do rm -f "$(DESTDIR)$${file##*:}"; done
+	@-rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(DATADIR)/neuron-vm/templates 2>/dev/null
+
+format:
+	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests
+
+lint: build
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	shellcheck $(SCRIPTS)
+	pyflakes3 $(PYTHON_SOURCES)
+	xmllint --noout --nonet $(wildcard dbus/*.conf dbus/*.xml)
+	xmllint --noout --nonet --dtdvalid /usr/share/polkit-1/policyconfig-1.dtd $(wildcard polkit/*.policy)
+	@# The unit is judged where it stands when it is installed, next to its binary.
+	$(AS_ROOT) Tests/sandbox --no-service -- systemd-analyze verify --man=no neuron-vmd.service
+	systemd-analyze security --offline=true --threshold=10 --no-pager systemd/neuron-vmd.service >/dev/null
+
+clean:
+	rm -rf .build
