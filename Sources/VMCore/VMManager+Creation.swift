@@ -35,6 +35,12 @@ extension VMManager {
         }
     }
 
+    /// Checks a request as far as that goes without asking the hypervisor, so that a caller hears of a mistake before anything else.
+    /// - Throws: as `create`.
+    public func check(_ request: CreateRequest) throws(VMError) {
+        _ = try VMConfiguration(request, templates: templates)
+    }
+
     /// The XML that `create` would define; makes nothing and changes nothing.
     public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
         let configuration = try VMConfiguration(request, templates: templates)

@@ -26,6 +26,9 @@ extension VM {
         }
     }
 
+    /// UUID and name, as the signals `VMAdded` and `VMRemoved` carry them.
+    public var busIdentity: [DBusValue] { [.string(uuid.description), .string(name.busText)] }
+
     /// The VM's row in the reply of `ListVMs`.
     public var busSummary: DBusValue {
         .structure([

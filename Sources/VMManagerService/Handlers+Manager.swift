@@ -1,0 +1,69 @@
+import DBus
+import VMCore
+import VMManagerAPI
+import VMModel
+import VMTemplates
+
+extension Handlers {
+    /// What answers a method of the manager.
+    func handler(for method: ManagerMethod) -> MethodHandler {
+        switch method {
+        case .listVMs:
+            reading { inventory, _ throws(VMError) in
+                [.array(of: Self.summaryType, inventory.vms.map(\.busSummary))]
+            }
+        case .getVM:
+            reading { inventory, call throws(VMError) in
+                [.objectPath(BusNames.path(of: try inventory.vm(named: call.arguments.first?.stringValue ?? "").uuid))]
+            }
+        case .getVMByUUID:
+            reading { inventory, call throws(VMError) in
+                guard let uuid = VMUUID(call.arguments.first?.stringValue ?? "") else {
+                    throw VMError(.invalidArgument, "uuid must be a UUID such as 3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f")
+                }
+                guard let vm = inventory.vm(uuid) else { throw VMError(.notFound, "there is no VM with that UUID") }
+                return [.objectPath(BusNames.path(of: vm.uuid))]
+            }
+        case .listTemplates:
+            reading { [templates = manager.templates] _, _ throws(VMError) in
+                [.array(of: Self.templateType, templates.templates.map(\.busValue))]
+            }
+        case .createVM: guarded(method.access, prepareCreate)
+        case .renderTemplate: guarded(method.access, prepareRender)
+        case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
+            guarded(method.access) { [manager] call throws(VMError) in
+                guard let vmMethod = method.vmMethod else { throw VMError(.failed, "no such operation") }
+                let vm = try await manager.inventory.vm(named: call.arguments.first?.stringValue ?? "")
+                return try prepare(vmMethod, vm, call.arguments.dropFirst())
+            }
+        }
+    }
+
+    private func prepareCreate(_ call: MethodCall) async throws(VMError) -> Prepared {
+        var request = CreateRequest(name: call.arguments.first?.stringValue ?? "")
+        try request.take(options: call.arguments.last, choosesTemplate: true)
+        try manager.check(request)
+        return Prepared { [manager, request] caller throws(VMError) in
+            let uuid = try await manager.create(request, owner: caller.uid)
+            return [.objectPath(BusNames.path(of: uuid))]
+        }
+    }
+
+    private func prepareRender(_ call: MethodCall) async throws(VMError) -> Prepared {
+        guard call.arguments.count == 3, let template = call.arguments[0].stringValue else {
+            throw VMError(.invalidArgument, "template must be a string")
+        }
+        var request = CreateRequest(name: call.arguments[1].stringValue ?? "")
+        request.template = template
+        try request.take(options: call.arguments[2], choosesTemplate: false)
+        try manager.check(request)
+        return Prepared { [manager, request] caller throws(VMError) in
+            [.string(try await manager.render(request, owner: caller.uid))]
+        }
+    }
+
+    private static let summaryType = DBusType.structure([
+        .objectPath, .string, .string, .string, .uint64, .uint32, .boolean,
+    ])
+    private static let templateType = DBusType.structure([.string, .string, .string, .options])
+}

@@ -1,0 +1,85 @@
+import DBus
+import Logging
+import VMCore
+import VMManagerAPI
+import VMModel
+
+/// Binds the contract's methods to the core: each decodes, calls, encodes, and has no rules of its own.
+struct Handlers: Sendable {
+    let manager: VMManager
+    let authorizer: Authorizer
+    let logger: Logger
+
+    /// A call whose arguments are checked and frozen and whose VM is found; nothing has been done yet.
+    struct Prepared: Sendable {
+        let vm: VM?
+        let run: @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]
+
+        init(_ vm: VM? = nil, run: @escaping @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]) {
+            self.vm = vm
+            self.run = run
+        }
+    }
+
+    func managerInterface() throws(DBusError) -> Interface {
+        var handlers: [String: MethodHandler] = [:]
+        for method in ManagerMethod.allCases { handlers[method.rawValue] = handler(for: method) }
+        return try Interface(ManagerInterface.description, methods: handlers)
+    }
+
+    func vmInterface() throws(DBusError) -> Interface {
+        var handlers: [String: MethodHandler] = [:]
+        for method in VMMethod.allCases {
+            handlers[method.rawValue] = guarded(method.access) { [manager] call throws(VMError) in
+                guard let uuid = BusNames.uuid(of: call.path), let vm = await manager.inventory.vm(uuid) else {
+                    throw VMError(.notFound, "the VM does not exist any more")
+                }
+                return try prepare(method, vm, call.arguments[...])
+            }
+        }
+        return try Interface(VMInterface.description, methods: handlers)
+    }
+
+    /// A method that is not for everybody: first the arguments and the VM, then who may, then exactly that.
+    func guarded(
+        _ access: Access, _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
+    ) -> MethodHandler {
+        .task { [authorizer, logger] call in
+            do throws(VMError) {
+                let prepared = try await prepare(call)
+                let caller: Authorizer.Caller
+                do throws(DBusError) {
+                    caller = try await authorizer.authorize(call, access, prepared.vm)
+                } catch {
+                    logger.notice("refused \(call.member) to \(call.sender): \(error.message)")
+                    return .failure(error)
+                }
+                return .success(try await prepared.run(caller))
+            } catch {
+                logger.notice("\(call.member) for \(call.sender) failed: \(error)")
+                return .failure(error.busError)
+            }
+        }
+    }
+
+    /// A method that anybody may call, answered from memory on the bus's own thread.
+    func reading(
+        _ read: @escaping @Sendable (isolated Inventory, MethodCall) throws(VMError) -> [DBusValue]
+    ) -> MethodHandler {
+        .immediate { [inventory = manager.inventory] call in
+            let result = inventory.assumeIsolated { inventory in
+                Result { () throws(VMError) in try read(inventory, call) }
+            }
+            return try result.mapError(\.busError).get()
+        }
+    }
+}
+
+extension MethodHandler {
+    /// A task whose outcome is a value, so that every way out of it is one of the two.
+    static func task(
+        _ body: @escaping @Sendable (MethodCall) async -> Result<[DBusValue], DBusError>
+    ) -> MethodHandler {
+        .task { call in try await body(call).get() }
+    }
+}
