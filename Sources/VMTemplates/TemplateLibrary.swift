@@ -9,8 +9,8 @@ public struct TemplateLibrary: Sendable {
     public let templates: [Template]
     /// What was refused, and why.
     public let rejected: [TemplateError]
-    /// The bodies that the renderer reads, by file name.
-    let bodies: [String: String]
+    /// Renders the files.
+    let renderer: TemplateRenderer
 
     /// Reads the directories; a later one overrides an earlier one by file name.
     ///
@@ -19,9 +19,33 @@ public struct TemplateLibrary: Sendable {
     ///   - trustedOwner: a user id that may own directories and files, beside root.
     /// - Throws: ``TemplateError`` of kind `unsafeFile` or `unreadableFile` for a directory that others could change.
     public init(directories: [String], trustedOwner: UInt32? = 0) throws(TemplateError) {
-        templates = []
-        rejected = []
-        bodies = [:]
+        var rejected: [TemplateError] = []
+        var texts: [String: TemplateFiles.Contents] = [:]
+        for directory in directories {
+            do {
+                texts.merge(try TemplateFiles.contents(of: directory, trustedOwner: trustedOwner)) { $1 }
+            } catch where error.kind == .notFound {
+                rejected.append(error)
+            }
+        }
+        let files = texts.mapValues(Self.file)
+        let resolver = TemplateResolver(files: files)
+        var templates: [Template] = []
+        for name in files.keys.sorted() {
+            do {
+                if name.hasPrefix("_") {
+                    _ = try files[name]?.get()
+                } else {
+                    templates.append(try resolver.template(ofFile: name))
+                }
+            } catch {
+                let file = error.template.isEmpty ? TemplateFiles.templateName(ofFile: name) : error.template
+                rejected.append(error.inTemplate(file))
+            }
+        }
+        self.templates = templates
+        self.rejected = rejected
+        renderer = TemplateRenderer(bodies: files.compactMapValues { try? $0.get().body })
     }
 
     /// The template of that name.
@@ -30,6 +54,12 @@ public struct TemplateLibrary: Sendable {
     public func template(named name: String) throws(TemplateError) -> Template {
         if let template = templates.first(where: { $0.name == name }) { return template }
         if let refusal = rejected.last(where: { $0.template == name }) { throw refusal }
-        throw TemplateError(.notFound, template: TemplateText.quoted(name), "there is no such template")
+        throw TemplateError(.notFound, "there is no template \(TemplateText.quoted(name))")
+    }
+
+    private static func file(_ contents: TemplateFiles.Contents) -> Result<TemplateFile, TemplateError> {
+        contents.flatMap { text in
+            Result { () throws(TemplateError) in try TemplateFile(text: text) }
+        }
     }
 }

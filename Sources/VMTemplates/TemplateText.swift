@@ -47,6 +47,11 @@ enum TemplateText {
         return (try? regex.wholeMatch(in: text)) != nil
     }
 
+    /// Whether a text is a regular expression.
+    static func isPattern(_ text: String) -> Bool {
+        (try? Regex(text)) != nil
+    }
+
     /// A VM name, by the rule of ``TemplateParameter/Kind/name``.
     static func isVMName(_ text: String) -> Bool {
         let bytes = Array(text.utf8)

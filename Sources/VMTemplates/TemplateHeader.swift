@@ -1,0 +1,137 @@
+internal import Yams
+
+/// The YAML in the comment that a template begins with.
+///
+///     {#
+///     summary: Linux with UEFI and virtio devices     # a template must have this and guest, a shared part not
+///     guest: linux
+///     description: …
+///     host: [a line for each thing that the host must have]
+///     parameters:
+///       memory_mb:
+///         type: integer        # string integer boolean choice path name uuid mac list
+///         unit: MiB
+///         minimum: 256         # of an integer
+///         maximum: 16777216    # of an integer; bytes of a string; items of a list
+///         default: 4096
+///         required: false      # true: a value has to be given
+///         reserved: false      # true: only the service sets it
+///         pattern: '[a-z]+'    # of a string
+///         choices: [kvm, tcg]  # of a choice
+///         of: {type: path}     # of a list
+///         meaning: …
+///     #}
+///
+/// A template has the parameters of the parts that it extends and includes as well, and may state some of their fields anew.
+struct TemplateHeader {
+    /// One parameter's fields as written.
+    typealias Fields = [(name: String, value: Node)]
+
+    var summary = ""
+    var guest = ""
+    var description = ""
+    var hostRequirements: [String] = []
+    /// The parameters as written, in order.
+    var parameters: [(name: String, fields: Fields)] = []
+
+    /// A header that says nothing.
+    init() {}
+
+    static let guests = ["linux", "windows", "macos"]
+
+    /// Reads the header of a file, from its first token.
+    /// - Throws: ``TemplateError`` of kind `malformed`.
+    init(_ tokens: [TemplateToken]) throws(TemplateError) {
+        guard case .comment(let text)? = tokens.first?.kind else { return }
+        guard let root = try Self.compose(text) else { return }
+        for (key, node) in try Self.pairs(root, of: "the header") {
+            switch key {
+            case "summary": summary = try Self.text(node, of: key)
+            case "guest": guest = try Self.text(node, of: key)
+            case "description": description = try Self.text(node, of: key)
+            case "host": hostRequirements = try Self.texts(node, of: key)
+            case "parameters":
+                for (name, fields) in try Self.pairs(node, of: key) {
+                    guard TemplateSyntax.isIdentifier(name) else {
+                        throw Self.malformed("\(TemplateText.quoted(name)) cannot be the name of a parameter")
+                    }
+                    parameters.append((name, try Self.pairs(fields, of: name)))
+                }
+            default: throw Self.malformed("the field \(TemplateText.quoted(key)) is not known")
+            }
+        }
+    }
+
+    /// Checks what a template needs and a shared part does not.
+    func checkIsComplete() throws(TemplateError) {
+        guard !summary.isEmpty, !summary.contains("\n") else {
+            throw Self.malformed("'summary' must say in one line what the template is")
+        }
+        guard Self.guests.contains(guest) else {
+            throw Self.malformed("'guest' must be one of \(Self.guests.joined(separator: ", "))")
+        }
+    }
+
+    /// Adds the parameters of another header; its fields go over those that are there.
+    mutating func merge(parametersOf other: TemplateHeader) {
+        for (name, fields) in other.parameters {
+            guard let index = parameters.firstIndex(where: { $0.name == name }) else {
+                parameters.append((name, fields))
+                continue
+            }
+            parameters[index].fields.removeAll { old in fields.contains { $0.name == old.name } }
+            parameters[index].fields += fields
+        }
+    }
+
+    // MARK: - YAML
+
+    private static func compose(_ text: String) throws(TemplateError) -> Node? {
+        do {
+            return try Yams.compose(yaml: text)
+        } catch {
+            throw malformed("it is not valid YAML" + place(of: error))
+        }
+    }
+
+    /// Where the parser stopped: the line within the header.
+    private static func place(of error: any Error) -> String {
+        switch error as? YamlError {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            " in its line \(mark.line): \(TemplateText.quoted(problem))"
+        case .duplicatedKeysInMapping: ": a key stands twice"
+        default: ""
+        }
+    }
+
+    static func pairs(_ node: Node, of name: String) throws(TemplateError) -> [(name: String, value: Node)] {
+        guard let mapping = node.mapping else { throw malformed("\(TemplateText.quoted(name)) must be a mapping") }
+        var pairs: [(name: String, value: Node)] = []
+        for (key, value) in mapping {
+            guard let key = key.scalar?.string else { throw malformed("a key of \(TemplateText.quoted(name)) is no text") }
+            pairs.append((key, value))
+        }
+        return pairs
+    }
+
+    static func text(_ node: Node, of name: String) throws(TemplateError) -> String {
+        guard let scalar = node.scalar else { throw malformed("\(TemplateText.quoted(name)) must be a text") }
+        let lines = scalar.string.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.allSatisfy({ TemplateText.problem(with: String($0)) == nil }) else {
+            throw malformed("\(TemplateText.quoted(name)) contains control characters")
+        }
+        return scalar.string.hasSuffix("\n") ? String(scalar.string.dropLast()) : scalar.string
+    }
+
+    static func texts(_ node: Node, of name: String) throws(TemplateError) -> [String] {
+        guard let sequence = node.sequence else { throw malformed("\(TemplateText.quoted(name)) must be a list") }
+        var texts: [String] = []
+        for item in sequence { texts.append(try text(item, of: name)) }
+        return texts
+    }
+
+    static func malformed(_ reason: String) -> TemplateError {
+        TemplateError(.malformed, "header: \(reason)")
+    }
+}
