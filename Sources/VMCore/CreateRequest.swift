@@ -32,7 +32,7 @@ struct VMConfiguration: Hashable, Sendable {
     let diskSizeBytes: UInt64
     let autostart: Bool
     let start: Bool
-    /// What the template is rendered with: the caller's values over the template's defaults.
+    /// The caller's values for the template; what is not among them has the template's default.
     let values: [String: ParameterValue]
 
     /// - Throws: `invalidArgument`, `pathNotAllowed`, `notFound` for the template; each names the value and what is allowed.
@@ -43,20 +43,18 @@ struct VMConfiguration: Hashable, Sendable {
         self.template = template.name
         guest = template.guest
         var values: [String: ParameterValue] = [:]
-        for parameter in template.parameters {
-            values[parameter.name] = parameter.defaultValue
-        }
         for (key, value) in request.values {
             guard let parameter = template.parameter(named: key), !parameter.isReserved else {
                 throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
             }
+            if key == "accelerator", value == .string("auto") { continue }
             if parameter.kind == .path, case .string(let path) = value { try HostPath.check(path, option: key) }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
             values[key] = value
         }
-        memoryMB = try Self.integer("memory_mb", values, 1...UInt64(1) << 24)
-        vcpus = UInt32(clamping: try Self.integer("vcpus", values, 1...4096))
-        let (bytes, overflow) = try Self.integer("disk_size_gb", values, 1...UInt64(1) << 20)
+        memoryMB = try Self.integer("memory_mb", values, template, 1...UInt64(1) << 24)
+        vcpus = UInt32(clamping: try Self.integer("vcpus", values, template, 1...4096))
+        let (bytes, overflow) = try Self.integer("disk_size_gb", values, template, 1...UInt64(1) << 20)
             .multipliedReportingOverflow(by: 1 << 30)
         guard !overflow else { throw VMError(.invalidArgument, "disk_size_gb is too large") }
         diskSizeBytes = bytes
@@ -85,9 +83,9 @@ struct VMConfiguration: Hashable, Sendable {
 
     /// A number that every VM has; the bound keeps absurd values from libvirt also where a template forgets to.
     private static func integer(
-        _ key: String, _ values: [String: ParameterValue], _ range: ClosedRange<UInt64>
+        _ key: String, _ values: [String: ParameterValue], _ template: Template, _ range: ClosedRange<UInt64>
     ) throws(VMError) -> UInt64 {
-        guard case .integer(let number)? = values[key] else {
+        guard case .integer(let number)? = values[key] ?? template.parameter(named: key)?.defaultValue else {
             throw VMError(.invalidArgument, "\(key) is missing, and the template has no default for it")
         }
         guard range.contains(number) else {

@@ -66,25 +66,40 @@ extension VMManager {
         guard configuration.vcpus <= facts.maximumVCPUs else {
             throw VMError(.invalidArgument, "vcpus must be from 1 to \(facts.maximumVCPUs) on this host")
         }
-        var values = configuration.values
+        let template = try vmError { () throws(TemplateError) in try templates.template(named: configuration.template) }
         let disk = try await hypervisor.pathOfDisk(named: DiskName.make(for: configuration.name, configuration.uuid))
+        var values = configuration.values
         values["name"] = .string(configuration.name.rawValue)
         values["uuid"] = .string(configuration.uuid.description)
         values["disk_path"] = .string(disk)
+        values["disk_format"] = .string("qcow2")
+        values["template"] = .string(configuration.template)
+        values["os_type"] = .string(configuration.guest)
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
         values["volumes"] = .strings([disk])
         values["accelerator"] = try Self.accelerator(values["accelerator"], facts)
-        if values["accelerator"] == .string("kvm") { values["hyperv_features"] = .strings(facts.hypervFeatures) }
-        if values["network"] == nil || values["network"] == .string("") {
+        values["hyperv_features"] = .strings(Self.enlightenments(wanted: values["hyperv_features"], template, facts))
+        if values["network"] == nil, values["bridge"] == nil {
             let network = preparing ? try await hypervisor.prepareNetwork() : try await hypervisor.availableNetwork()
             values["network"] = network.map { .string($0) }
         }
-        guard let template = templates.templates.first(where: { $0.name == configuration.template }) else {
-            throw VMError(.notFound, "the template is gone")
-        }
         let declared = values.filter { template.parameter(named: $0.key) != nil }
         return try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
+    }
+
+    /// The Hyper-V features to offer: those wanted that the host has, without those whose prerequisite it lacks, because QEMU
+    /// would refuse to start with them.
+    private static func enlightenments(
+        wanted: ParameterValue?, _ template: Template, _ facts: HostFacts
+    ) -> [String] {
+        guard case .strings(let wanted)? = wanted ?? template.parameter(named: "hyperv_features")?.defaultValue else {
+            return []
+        }
+        var offered = wanted.filter(facts.hypervFeatures.contains)
+        if !offered.contains("vpindex") { offered.removeAll { ["synic", "tlbflush", "ipi"].contains($0) } }
+        if !offered.contains("synic") { offered.removeAll { $0 == "stimer" } }
+        return offered
     }
 
     private static func accelerator(_ wish: ParameterValue?, _ facts: HostFacts) throws(VMError) -> ParameterValue {
