@@ -73,8 +73,6 @@ extension VMManager {
         values["uuid"] = .string(configuration.uuid.description)
         values["disk_path"] = .string(disk)
         values["disk_format"] = .string("qcow2")
-        values["template"] = .string(configuration.template)
-        values["os_type"] = .string(configuration.guest)
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
         values["volumes"] = .strings([disk])

@@ -1,0 +1,46 @@
+import Glibc
+
+/// Tells the service manager how the service is (`sd_notify(3)`), by a datagram to the socket that it names.
+public struct ServiceNotification: Sendable {
+    private let address: [UInt8]
+
+    /// - Parameter socket: the value of `NOTIFY_SOCKET`: a path, or an abstract name behind `@`; nil or anything else tells nobody.
+    public init(socket: String?) {
+        var address = Array((socket ?? "").utf8)
+        if address.first == UInt8(ascii: "@") {
+            address[0] = 0
+        } else if address.first != UInt8(ascii: "/") {
+            address = []
+        }
+        self.address = address
+    }
+
+    /// The one that this process's environment names.
+    public static func fromEnvironment() -> ServiceNotification {
+        ServiceNotification(socket: getenv("NOTIFY_SOCKET").map { String(cString: $0) })
+    }
+
+    /// The service is there for its clients.
+    public func ready() { send("READY=1\nSTATUS=Serving") }
+
+    /// The service is about to end because it was asked to.
+    public func stopping() { send("STOPPING=1") }
+
+    private func send(_ message: String) {
+        var socketAddress = sockaddr_un()
+        socketAddress.sun_family = sa_family_t(AF_UNIX)
+        guard !address.isEmpty, address.count < MemoryLayout.size(ofValue: socketAddress.sun_path) else { return }
+        withUnsafeMutableBytes(of: &socketAddress.sun_path) { $0.copyBytes(from: address) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        let length = MemoryLayout<sa_family_t>.size + address.count
+        let text = Array(message.utf8)
+        withUnsafePointer(to: &socketAddress) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                // Whoever does not listen is not told; the service goes on all the same.
+                _ = sendto(descriptor, text, text.count, Int32(MSG_NOSIGNAL), pointer, socklen_t(length))
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import DBus
+import LibvirtHypervisor
+import Logging
+import ServiceLifecycle
+import VMCore
+import VMManagerService
+
+/// From the first connection to the last word: fills the inventory, takes the name, serves, and lets go of everything.
+struct DaemonService: Service {
+    let connection: DBusConnection
+    let hypervisor: LibvirtHypervisor
+    let inventory: Inventory
+    let service: VMManagerService
+    let logger: Logger
+
+    /// The bus is gone; whoever supervises the service starts it anew.
+    struct BusLost: Error, CustomStringConvertible {
+        let description = "the connection to the bus is lost"
+    }
+
+    func run() async throws {
+        let notification = ServiceNotification.fromEnvironment()
+        let follower = await inventory.start()
+        defer { follower.cancel() }
+        try await service.export()
+        try await service.requestName()
+        let count = await inventory.vms.count
+        logger.info("serving \(count) VMs of \(hypervisor.uri)")
+        notification.ready()
+
+        let isAskedToEnd = await withGracefulShutdownHandler {
+            await connection.waitUntilClosed()
+            return Task.isShuttingDownGracefully
+        } onGracefulShutdown: {
+            notification.stopping()
+            Task { await connection.close() }
+        }
+        await hypervisor.stop()
+        guard isAskedToEnd else { throw BusLost() }
+        logger.info("ended as asked; the VMs run on")
+    }
+}

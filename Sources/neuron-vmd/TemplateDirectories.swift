@@ -1,0 +1,21 @@
+import Glibc
+
+/// Where templates are looked for when nobody says otherwise.
+enum TemplateDirectories {
+    /// The installation's own, and the administrator's, which go first where there is one.
+    static func usual() -> [String] {
+        let administrators = "/etc/neuron-vm/templates"
+        return ["\(prefix())/share/neuron-vm/templates"] + (access(administrators, F_OK) == 0 ? [administrators] : [])
+    }
+
+    /// The directory under which this program is installed, as in `PREFIX/libexec/neuron-vmd`.
+    private static func prefix() -> String {
+        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+        let length = buffer.withUnsafeMutableBytes {
+            readlink("/proc/self/exe", $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        let elements = buffer.prefix(max(0, length)).split(separator: UInt8(ascii: "/"))
+        guard elements.count > 2, elements.dropLast().last?.elementsEqual("libexec".utf8) == true else { return "/usr" }
+        return elements.dropLast(2).map { "/" + String(decoding: $0, as: UTF8.self) }.joined()
+    }
+}
