@@ -6,7 +6,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 
 # What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
-PACKAGES_BUILD := git libdbus-1-dev libvirt-dev pkg-config
+PACKAGES_BUILD := git libdbus-1-dev libvirt-dev libxml2-dev pkg-config
 PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools
 PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
                   util-linux xorriso
@@ -38,7 +38,7 @@ FILES := \
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
 PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py)
 
-.PHONY: all setup build demo test test-unit test-e2e test-media install uninstall format lint clean
+.PHONY: all setup build demo test test-unit test-e2e test-media install uninstall interfaces format lint clean
 
 all: build
 
@@ -93,6 +93,10 @@ install:
 uninstall:
 	@for file in $(FILES); do rm -f "$(DESTDIR)$${file##*:}"; done
 	@-rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(DATADIR)/neuron-vm/templates 2>/dev/null
+
+# The contract as XML, written anew from VMManagerAPI; a test fails while it differs.
+interfaces:
+	WRITE_INTERFACE_FILES=1 $(SWIFT) test --filter InterfaceFilesTests
 
 format:
 	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests
