@@ -1,0 +1,125 @@
+"""Fixtures of the end-to-end tests, which run inside Tests/sandbox."""
+
+import itertools
+import os
+import pathlib
+import shutil
+
+import gi
+import pytest
+
+gi.require_version("Gio", "2.0")
+
+from support.bus import Client, Recorder  # noqa: E402 (the version is asked for first)
+from support.guest import Console, foreign_xml  # noqa: E402
+from support.system import DISKS, Libvirtd, Service, domains, virsh  # noqa: E402
+
+TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "restarts_service: the service's process may be another one afterwards")
+    if not pathlib.Path("/run/log/neuron-vmd").exists():
+        pytest.exit("run me inside the private system: make test-e2e, or Tests/sandbox", returncode=2)
+
+
+class VMs:
+    """Makes VMs with names of their own; takes all back at the end, newest first, with libvirt's tools alone."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, client):
+        self.client = client
+        self.undo = []
+
+    def name(self):
+        """A name that no other test has; the VM of that name, if there is one at the end, is removed."""
+        name = f"vm{next(self.numbers)}"
+        self.later(lambda: self.remove(name))
+        return name
+
+    def later(self, action):
+        self.undo.append(action)
+
+    def create(self, **options):
+        """A VM of the service's: its name and path."""
+        name = self.name()
+        return name, self.client.create(name, **{**TEST_DEFAULTS, **options})
+
+    def define(self, name=None, **details):
+        """A VM that virsh has defined: its name and UUID."""
+        if name is None:
+            name = self.name()
+        path = pathlib.Path("/run/tmp/foreign.xml")
+        path.write_text(foreign_xml(name, **details), encoding="utf-8")
+        virsh("define", str(path))
+        return name, virsh("domuuid", name)
+
+    def console(self, name):
+        console = Console(name)
+        self.later(console.close)
+        return console
+
+    @staticmethod
+    def remove(name):
+        virsh("destroy", name, check=False)
+        virsh("undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", check=False)
+        for disk in DISKS.glob(f"{name}-*.qcow2"):
+            disk.unlink()
+
+    def tear_down(self):
+        while self.undo:
+            self.undo.pop()()
+
+
+@pytest.fixture(scope="session")
+def service():
+    return Service()
+
+
+@pytest.fixture(scope="session")
+def libvirtd():
+    return Libvirtd()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request, service):
+    """After each test libvirt has no VM and no disk, and the service is the process that it was."""
+    pid = service.pid
+    yield
+    assert domains() == []
+    assert list(DISKS.iterdir()) == []
+    assert service.is_running, "the service has ended"
+    assert service.pid == pid or request.node.get_closest_marker("restarts_service")
+
+
+@pytest.fixture
+def client(nothing_left_behind):
+    client = Client()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def vms(client):
+    scope = VMs(client)
+    yield scope
+    scope.tear_down()
+
+
+@pytest.fixture
+def recorder(nothing_left_behind):
+    recorder = Recorder()
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture(scope="session")
+def media():
+    """The test media, where QEMU's user can read them."""
+    source = pathlib.Path(os.environ["NEURON_TEST_MEDIA"])
+    target = pathlib.Path("/var/tmp/neuron-test-media")
+    target.mkdir(exist_ok=True)
+    for file in source.glob("*.iso"):
+        shutil.copy(file, target)
+    return target

@@ -1,0 +1,101 @@
+"""Programs of the system: libvirt's own tools, the command line, other users, and the services themselves."""
+
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+
+TESTS = pathlib.Path(__file__).resolve().parents[2]
+UNIT = "neuron-vmd.service"
+DISKS = pathlib.Path("/var/lib/libvirt/images")
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def run(*command, check=True, timeout=120, stdin=None):
+    """Runs a program to its end; its output as text."""
+    result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=stdin)
+    assert not check or result.returncode == 0, f"{' '.join(command)}: {result.stdout}{result.stderr}"
+    return result
+
+
+def virsh(*arguments, check=True):
+    return run("virsh", "--quiet", "--connect", "qemu:///system", *arguments, check=check).stdout.strip()
+
+
+def domains():
+    """The names of libvirt's domains, of any state."""
+    return virsh("list", "--all", "--name").split("\n") if virsh("list", "--all", "--name") else []
+
+
+def neuron_vm(*arguments, check=True, timeout=120):
+    return run("neuron-vm", *arguments, check=check, timeout=timeout)
+
+
+def neuron_vm_json(*arguments):
+    return json.loads(neuron_vm(*arguments, "--json").stdout)
+
+
+def as_nobody(*command):
+    return run(*NOBODY, *command, check=False)
+
+
+def wait_for_end(pid, timeout=30):
+    """Waits until a process, anybody's, has ended."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ended, _, _ = select.select([process], [], [], timeout)
+        assert ended, f"process {pid} is still there after {timeout} s"
+    finally:
+        os.close(process)
+
+
+class Service:
+    """neuron-vmd as the sandbox has started it."""
+
+    @property
+    def pid(self):
+        return int(pathlib.Path(f"/run/{UNIT}.pid").read_text(encoding="ascii"))
+
+    @property
+    def is_running(self):
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def stop(self, number=signal.SIGTERM):
+        pid = self.pid
+        if self.is_running:
+            os.kill(pid, number)
+            wait_for_end(pid)
+
+    def start(self, *arguments):
+        """Returns when the service says that it is ready."""
+        run(str(TESTS / "start-unit"), "--log", "/run/log/neuron-vmd", UNIT, *arguments)
+
+    def restart(self, *arguments):
+        self.stop()
+        self.start(*arguments)
+
+
+class Libvirtd:
+    """The libvirtd that the sandbox has started."""
+
+    @property
+    def pid(self):
+        return int(pathlib.Path("/run/libvirtd.pid").read_text(encoding="ascii"))
+
+    def kill(self):
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
+        wait_for_end(pid)
+
+    def start(self):
+        with open("/run/log/libvirtd", "ab") as log:
+            subprocess.run(["libvirtd", "--daemon"], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
