@@ -1,0 +1,70 @@
+import ArgumentParser
+import VMManagerClient
+import VMModel
+
+struct Create: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a VM from a template.",
+        discussion: """
+            Without --template the VM is for --type (default: windows) and has 8 GiB of \
+            memory, 4 CPUs and a disk of 64 GiB where nothing else is said. With \
+            --template what is not said is as the template has it.
+
+            EXAMPLES:
+              neuron-vm create win11 --iso ~/Win11.iso
+              neuron-vm create web --type linux --memory 512M --cpus 1 --disk 10 --start
+              neuron-vm create lab --template linux-basic --parameter tpm=true
+            """)
+
+    @Argument(help: "The new VM's name: letters, digits, '.', '_' and '-'.")
+    var name: String
+
+    @Option(help: ArgumentHelp("The guest system. (default: windows)", valueName: "type"))
+    var type: GuestOS?
+
+    @Option(help: ArgumentHelp("The template by name.", valueName: "name"))
+    var template: String?
+
+    @OptionGroup var hardware: HardwareOptions
+
+    @Flag(help: "Start the VM when it is made.")
+    var start = false
+
+    @Flag(help: "Start the VM whenever the host starts.")
+    var autostart = false
+
+    @OptionGroup var service: ServiceOptions
+
+    func validate() throws {
+        // What a name may be is the service's to say.
+        try Target.check(name)
+    }
+
+    func run() async throws {
+        // What is wrong with the arguments is told before anything is started for them.
+        _ = try newVM()
+        let client = try await service.connect()
+        let templates = hardware.parameters.isEmpty ? [] : try await client.templates()
+        let uuid = try await client.create(try newVM(templates: templates))
+        try Output.write("created \(name) (\(uuid))\n")
+    }
+
+    /// The request. The defaults stand in for a template that nobody chose.
+    func newVM(templates: [TemplateSummary] = []) throws -> NewVM {
+        var vm = NewVM(name: name)
+        vm.template = template
+        vm.guest = type ?? (template == nil ? .windows : nil)
+        let suitable = templates.filter { candidate in
+            template.map { $0 == candidate.name } ?? (candidate.guest == vm.guest?.rawValue)
+        }
+        try hardware.apply(to: &vm, templates: suitable)
+        if template == nil {
+            vm.memoryMB = vm.memoryMB ?? 8 << 10
+            vm.vcpus = vm.vcpus ?? 4
+            vm.diskSizeGB = vm.diskSizeGB ?? 64
+        }
+        vm.start = start
+        vm.autostart = autostart
+        return vm
+    }
+}

@@ -1,0 +1,33 @@
+import ArgumentParser
+import VMManagerClient
+
+struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "List all VMs.",
+        discussion: """
+            EXAMPLES:
+              neuron-vm list
+              neuron-vm list --json
+              neuron-vm start $(neuron-vm list --quiet)
+            """)
+
+    @OptionGroup var format: JSONOption
+
+    @Flag(name: .shortAndLong, help: "Print names only; the UUID where a name cannot be typed.")
+    var quiet = false
+
+    func validate() throws {
+        if quiet, format.json { throw ValidationError("--quiet and --json exclude each other.") }
+    }
+
+    func run() async throws {
+        let vms = try await VMManagerClient.connect().vms()
+        if format.json {
+            try Output.write(VMList.json(vms))
+        } else if quiet {
+            try Output.write(VMList.words(vms))
+        } else {
+            try Output.write(VMList.table(vms, colours: Output.hasColours))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import ArgumentParser
+import VMManagerClient
+
+struct Stop: VMAction {
+    static let configuration = CommandConfiguration(
+        abstract: "Shut VMs down, and wait until they are off.",
+        discussion: """
+            The guest is asked to shut down. When it takes longer than the timeout the \
+            command fails and the VM runs on. With --force the VM is switched off at once \
+            and not asked; with --force and --timeout it is asked first, and switched off \
+            when the time is up.
+
+            EXAMPLES:
+              neuron-vm stop win11
+              neuron-vm stop win11 --timeout 120 --force
+              neuron-vm stop hung --force
+            """)
+
+    @OptionGroup var targets: Targets
+
+    @Flag(help: "Switch the VM off, at once or when the timeout is over.")
+    var force = false
+
+    @Option(help: ArgumentHelp("How long the guest may take. (default: 60)", valueName: "seconds"))
+    var timeout: UInt32?
+
+    @OptionGroup var service: ServiceOptions
+
+    func validate() throws {
+        if let timeout, timeout > 86_400 { throw ValidationError("--timeout is at most 86400 seconds, a day.") }
+    }
+
+    func act(on vm: VMReference, through client: VMManagerClient) async throws -> String {
+        if force, timeout ?? 0 == 0 {
+            try await client.destroy(vm)
+        } else {
+            try await client.stop(vm, timeout: timeout ?? 60, force: force)
+        }
+        return ""
+    }
+}

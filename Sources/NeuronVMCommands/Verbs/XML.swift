@@ -1,0 +1,18 @@
+import ArgumentParser
+import VMManagerClient
+
+struct XML: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Print a VM's definition in libvirt's XML.",
+        discussion: """
+            EXAMPLES:
+              neuron-vm xml win11 > win11.xml
+            """)
+
+    @OptionGroup var target: Target
+    @OptionGroup var service: ServiceOptions
+
+    func run() async throws {
+        try Output.writeDocument(try await service.connect().xml(of: target.reference))
+    }
+}

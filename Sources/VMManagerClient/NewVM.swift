@@ -1,0 +1,81 @@
+import DBus
+public import VMModel
+
+/// What a new VM shall be; nil is the template's default.
+public struct NewVM: Hashable, Sendable {
+    public var name: String
+    /// The guest system, for that family's basic template; nil is the service's choice, windows.
+    public var guest: GuestOS?
+    /// A template by name, instead of a guest system.
+    public var template: String?
+    /// MiB.
+    public var memoryMB: UInt64?
+    public var vcpus: UInt32?
+    /// GiB.
+    public var diskSizeGB: UInt64?
+    /// Where the medium to install from is on the service's host, absolute.
+    public var isoPath: String?
+    /// A chosen UUID; nil has the service choose.
+    public var uuid: VMUUID?
+    /// Whether the VM is started once it is made.
+    public var start = false
+    /// Whether the VM is started when the host starts.
+    public var autostart = false
+    /// The template's own parameters.
+    public var parameters: [String: ParameterValue] = [:]
+
+    public init(name: String) {
+        self.name = name
+    }
+
+    /// The `a{sv}` of `CreateVM`, or of `RenderTemplate`, which has the template as an argument.
+    func options(choosesTemplate: Bool) -> DBusValue {
+        var options: [(String, DBusValue?)] = []
+        if choosesTemplate {
+            options.append(("type", (guest?.rawValue).map(DBusValue.string)))
+            options.append(("template", template.map(DBusValue.string)))
+        }
+        options += [
+            ("memory_mb", memoryMB.map(DBusValue.uint64)), ("vcpus", vcpus.map(DBusValue.uint32)),
+            ("disk_size_gb", diskSizeGB.map(DBusValue.uint64)), ("iso_path", isoPath.map(DBusValue.string)),
+            ("uuid", (uuid?.description).map(DBusValue.string)), ("start", start ? .boolean(true) : nil),
+            ("autostart", autostart ? .boolean(true) : nil),
+        ]
+        if !parameters.isEmpty {
+            let sorted = parameters.sorted { $0.key < $1.key }
+            options.append(("parameters", .options(sorted.map { ($0.key, $0.value.busValue) })))
+        }
+        return .options(options.compactMap { key, value in value.map { (key, $0) } })
+    }
+}
+
+/// The value of a template's parameter.
+public enum ParameterValue: Hashable, Sendable {
+    case string(String)
+    case integer(UInt64)
+    case boolean(Bool)
+    case strings([String])
+
+    var busValue: DBusValue {
+        switch self {
+        case .string(let text): .string(text)
+        case .integer(let number): .uint64(number)
+        case .boolean(let bool): .boolean(bool)
+        case .strings(let texts): .strings(texts)
+        }
+    }
+
+    init?(_ value: DBusValue) {
+        if let text = value.stringValue {
+            self = .string(text)
+        } else if let number = value.uint64Value ?? value.uint32Value.map(UInt64.init) {
+            self = .integer(number)
+        } else if let bool = value.boolValue {
+            self = .boolean(bool)
+        } else if let texts = value.stringsValue {
+            self = .strings(texts)
+        } else {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import DBus
+import VMManagerAPI
+public import VMModel
+
+// What anybody may read.
+extension VMManagerClient {
+    /// Every VM. Calls `ListVMs`.
+    public func vms() async throws -> [VMSummary] {
+        let call = Call.manager(.listVMs)
+        return try await self.call(call) { $0.arrayValue }.map { row in
+            guard let vm = VMSummary(row) else { throw call.unexpectedReply }
+            return vm
+        }
+    }
+
+    /// The UUID of a VM that is there. Calls `GetVM` or `GetVMByUUID`.
+    /// - Throws: `notFound`.
+    public func uuid(of vm: VMReference) async throws -> VMUUID {
+        let call: Call =
+            switch vm {
+            case .name(let name): .manager(.getVM, [.string(name)])
+            case .uuid(let uuid): .manager(.getVMByUUID, [.string(uuid.description)])
+            }
+        return try await self.call(call) { $0.objectPathValue.flatMap(BusNames.uuid(of:)) }
+    }
+
+    /// All properties of a VM. Calls `GetAll`.
+    /// - Throws: `notFound`.
+    public func details(of vm: VMReference) async throws -> VMDetails {
+        // A UUID is its own object path, so that a lookup would only cost time.
+        let uuid: VMUUID = if case .uuid(let uuid) = vm { uuid } else { try await self.uuid(of: vm) }
+        return try await call(.properties(of: uuid)) { $0.optionsValue.flatMap(VMDetails.init(properties:)) }
+    }
+
+    /// The templates that VMs can be made from. Calls `ListTemplates`.
+    public func templates() async throws -> [TemplateSummary] {
+        let call = Call.manager(.listTemplates)
+        return try await self.call(call) { $0.arrayValue }.map { row in
+            guard let template = TemplateSummary(row) else { throw call.unexpectedReply }
+            return template
+        }
+    }
+}

@@ -1,0 +1,4 @@
+import Glibc
+import NeuronVMCommands
+
+exit(await NeuronVM.run())
