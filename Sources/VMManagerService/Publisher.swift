@@ -26,6 +26,9 @@ final class Publisher: Sendable {
     }
 
     func exportManager(_ status: HypervisorStatus) throws(DBusError) {
+        objects.onUnexpectedError = { [logger] call, error in
+            logger.error("\(call.member) from \(call.sender) failed unexpectedly: \(error)")
+        }
         objects.addObjectManager(at: BusNames.manager)
         try objects.export(
             BusNames.manager, managerInterface,
@@ -45,19 +48,14 @@ final class Publisher: Sendable {
     /// Brings one change of the inventory to the bus.
     func tell(_ change: InventoryChange) {
         do throws(DBusError) {
-            guard isAnnouncing.load(ordering: .relaxed) else { return try publishSilently(change) }
+            guard isAnnouncing.load(ordering: .relaxed) else {
+                return try objects.withoutAnnouncements { () throws(DBusError) in try publish(change) }
+            }
             try publish(change)
             try signal(change)
         } catch {
             logger.error("cannot publish a change: \(error)")
         }
-    }
-
-    private func publishSilently(_ change: InventoryChange) throws(DBusError) {
-        let result = objects.withoutAnnouncements { () -> Result<Void, DBusError> in
-            Result { () throws(DBusError) in try publish(change) }
-        }
-        try result.get()
     }
 
     private func publish(_ change: InventoryChange) throws(DBusError) {

@@ -9,19 +9,15 @@ import VMModel
 /// The inventory must live on the connection's loop: then a read is answered where it arrives, and a change is on the bus before anybody
 /// is told that it is done.
 public final class VMManagerService: Sendable {
-    let connection: DBusConnection
-    let manager: VMManager
-    let authorizer: Authorizer
-    let logger: Logger
-    let publisher: Publisher
+    private let connection: DBusConnection
+    private let manager: VMManager
+    private let publisher: Publisher
 
     /// - Throws: `DBusError` when a method of the contract has no handler here.
     public init(connection: DBusConnection, manager: VMManager, hypervisorURI: String, logger: Logger) throws {
         self.connection = connection
         self.manager = manager
-        self.logger = logger
-        authorizer = Authorizer(connection: connection)
-        let handlers = Handlers(manager: manager, authorizer: authorizer, logger: logger)
+        let handlers = Handlers(manager: manager, authorizer: Authorizer(connection: connection), logger: logger)
         publisher = Publisher(
             objects: connection.objects, logger: logger, hypervisorURI: hypervisorURI,
             managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface())
@@ -29,9 +25,6 @@ public final class VMManagerService: Sendable {
 
     /// Puts the manager and every VM that is known on the connection, and follows the inventory from here on.
     public func export() async throws {
-        connection.objects.onUnexpectedError = { [logger] call, error in
-            logger.error("\(call.member) from \(call.sender) failed unexpectedly: \(error)")
-        }
         try await manager.inventory.export(to: publisher)
     }
 
