@@ -8,10 +8,9 @@ from support.guest import POWERBUTTON, READY
 from support.stream import Stream
 from support.system import DISKS, NOBODY, domains, neuron_vm, neuron_vm_json, run, virsh
 
-VERBS = [
-    "list", "info", "create", "start", "stop", "pause", "resume", "reboot", "reset", "delete", "autostart", "xml", "watch",
-    "templates", "render",
-]  # fmt: skip
+VERBS = (
+    "list info create start stop pause resume reboot reset delete autostart xml watch templates render".split()
+)
 
 
 def table(text):
@@ -140,13 +139,13 @@ def test_watch_prints_changes_as_they_happen(vms):
             if watch.has_printed(name, within=1):
                 break
         virsh("start", name)
-        watch.wait('"new":"running"')
+        watch.wait('"new": "running"')
         virsh("suspend", name)
-        watch.wait('"new":"paused"')
+        watch.wait('"new": "paused"')
         virsh("destroy", name)
-        watch.wait('"new":"shut-off"')
+        watch.wait('"new": "shut-off"')
         virsh("undefine", name)
-        watch.wait('"event":"removed"')
+        watch.wait('"event": "removed"')
         lines = [line for line in map(json.loads, watch.text.splitlines()) if line["uuid"] == uuid]
         assert [line["event"] for line in lines] == ["added", *["state-changed"] * 3, "removed"]
         assert [line["new"] for line in lines[1:4]] == ["running", "paused", "shut-off"]

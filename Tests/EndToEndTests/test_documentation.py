@@ -1,0 +1,43 @@
+"""What the README says to type works as it is typed."""
+
+import shutil
+import subprocess
+
+from support.system import DISKS, TESTS, domains
+
+README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def block(heading):
+    """The indented lines of a section."""
+    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    return "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+
+
+def run_as_typed(script, directory):
+    """There is no sudo in here, and no need of it."""
+    script = f'set -e\nsudo() {{ "$@"; }}\n{script}\n'
+    result = subprocess.run(["bash", "-c", script], cwd=directory, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_a_first_vm(vms, media, tmp_path):
+    iso = "debian-12-amd64-netinst.iso"
+    shutil.copy(media / "guest.iso", tmp_path / iso)
+    vms.later((DISKS / iso).unlink)
+    vms.later(lambda: vms.remove("web"))
+    create, stop = block("A first VM").rsplit("\n", 1)
+    assert len(create.splitlines()) == 4
+    assert "web" in run_as_typed(create, tmp_path).splitlines()[-1]
+    assert stop == "sudo neuron-vm stop web"
+    run_as_typed(f"{stop} --force", tmp_path)
+
+
+def test_calls_from_the_bus(vms, tmp_path):
+    vms.later(lambda: vms.remove("db"))
+    script = block("From the bus").replace("gdbus monitor", "timeout --preserve-status 1 gdbus monitor")
+    output = run_as_typed(script, tmp_path)
+    assert "/org/neuronos/VMManager/vms/" in output
+    assert "'State': <'running'>" in output
+    assert domains() == []
