@@ -15,7 +15,7 @@ public struct VMName: Hashable, Sendable, CustomStringConvertible {
                 .invalidArgument,
                 "invalid name: a name is 1 to 63 ASCII letters, digits, '.', '_' or '-', and begins with a letter or digit")
         }
-        guard VMUUID(text) == nil else {
+        guard !Self.isUUIDShaped(bytes) else {
             throw VMError(.invalidArgument, "invalid name: it has the form of a UUID")
         }
         guard !bytes.allSatisfy({ (0x30...0x39).contains($0) }) else {
@@ -25,6 +25,18 @@ public struct VMName: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { rawValue }
+
+    /// Whether libvirt could read the name as a UUID: 32 hexadecimal digits, with hyphens anywhere (`virUUIDParse`).
+    private static func isUUIDShaped(_ bytes: [UInt8]) -> Bool {
+        let digits = bytes.filter { $0 != 0x2d }
+        return digits.count == 32
+            && digits.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x46, 0x61...0x66: true
+                default: false
+                }
+            }
+    }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
