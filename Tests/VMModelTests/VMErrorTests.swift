@@ -30,7 +30,8 @@ import VMModel
     @Test func theWordsAreThoseOfTheContract() {
         #expect(
             VMState.allCases.map(\.rawValue) == [
-                "creating", "running", "blocked", "paused", "shutting-down", "shut-off", "crashed", "suspended", "unknown",
+                "creating", "running", "blocked", "paused", "shutting-down", "shut-off", "crashed", "suspended",
+                "unknown",
             ])
         #expect(GuestOS.allCases.map(\.rawValue) == ["windows", "linux", "macos"])
     }

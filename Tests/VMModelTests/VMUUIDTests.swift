@@ -19,7 +19,9 @@ import VMModel
         var values = edges.flatMap { high in edges.map { VMUUID(high: high, low: $0) } }
         for _ in 0..<2000 { values.append(VMUUID(high: generator.next(), low: generator.next())) }
         for uuid in values {
-            let bytes = (0..<16).map { UInt8(truncatingIfNeeded: ($0 < 8 ? uuid.high : uuid.low) >> (56 - 8 * ($0 % 8))) }
+            let bytes = (0..<16).map {
+                UInt8(truncatingIfNeeded: ($0 < 8 ? uuid.high : uuid.low) >> (56 - 8 * ($0 % 8)))
+            }
             #expect(VMUUID(uuid.description) == uuid)
             #expect(VMUUID(uuid.description.uppercased()) == uuid)
             #expect(VMUUID(pathElement: uuid.pathElement.utf8) == uuid)
@@ -31,11 +33,16 @@ import VMModel
 
     @Test(arguments: [
         "", "-", "3f2a4e6c9d104b7e8c550a1b2c3d4e5f", "{3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f}",
-        "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5", "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f0", " 3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f",
-        "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f\n", "3f2a4e6c_9d10_4b7e_8c55_0a1b2c3d4e5f", "3f2a4e6-c9d10-4b7e-8c55-0a1b2c3d4e5f",
-        "3f2a4e6g-9d10-4b7e-8c55-0a1b2c3d4e5f", "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e-f", "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4eé",
-        "------------------------------------", "3f2a4e6c-9d10-4b7e-8c55-+a1b2c3d4e5f", "3f2a4e6c-9d10-4b7e-8c55-0x1b2c3d4e5f",
-        "３f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f", String(repeating: "0", count: 36), String(repeating: "f", count: 100_000),
+        "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5", "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f0",
+        " 3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f",
+        "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f\n", "3f2a4e6c_9d10_4b7e_8c55_0a1b2c3d4e5f",
+        "3f2a4e6-c9d10-4b7e-8c55-0a1b2c3d4e5f",
+        "3f2a4e6g-9d10-4b7e-8c55-0a1b2c3d4e5f", "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e-f",
+        "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4eé",
+        "------------------------------------", "3f2a4e6c-9d10-4b7e-8c55-+a1b2c3d4e5f",
+        "3f2a4e6c-9d10-4b7e-8c55-0x1b2c3d4e5f",
+        "３f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f", String(repeating: "0", count: 36),
+        String(repeating: "f", count: 100_000),
     ])
     func refuses(_ text: String) {
         #expect(VMUUID(text) == nil)

@@ -1,0 +1,65 @@
+public import VMCore
+public import VMModel
+
+/// What there is behind a `FakeHypervisor`.
+public struct World: Hashable, Sendable {
+    public struct Machine: Hashable, Sendable {
+        public var vm: VM
+        public var disks: [VMDisk]
+        public var xml = "<domain/>"
+
+        public init(vm: VM, disks: [VMDisk] = []) {
+            self.vm = vm
+            self.disks = disks
+        }
+    }
+
+    public var machines: [VMUUID: Machine] = [:]
+    /// Sizes in bytes, by path.
+    public var disks: [String: UInt64] = [:]
+    public var network: String? = "default"
+    public var facts = HostFacts(kvmIsUsable: false, hypervFeatures: [], maximumVCPUs: 288, memoryMB: 16384)
+    /// What a guest does that is asked to shut down.
+    public var guestShutsDown = true
+
+    public static let pool = "/pool/"
+
+    mutating func setState(_ uuid: VMUUID, _ state: VMState, _ reason: String) {
+        machines[uuid]?.vm.state = state
+        machines[uuid]?.vm.stateReason = reason
+    }
+
+    /// - Throws: `notFound`.
+    func machine(_ uuid: VMUUID) throws(VMError) -> Machine {
+        guard let machine = machines[uuid] else { throw VMError(.notFound, "it is gone") }
+        return machine
+    }
+
+    /// As libvirt does: a name and a UUID that belong together are defined anew, and either alone is taken.
+    mutating func define(_ xml: String) throws(VMError) -> VMUUID {
+        guard let uuid = VMUUID(Self.text(in: xml, "<uuid>", "</uuid>") ?? ""),
+            let name = Self.text(in: xml, "<name>", "</name>")
+        else { throw VMError(.templateInvalid, "name or UUID is missing") }
+        if let other = machines.values.first(where: { $0.vm.name == name }), other.vm.uuid != uuid {
+            throw VMError(.alreadyExists, "the name is taken")
+        }
+        if let other = machines[uuid], other.vm.name != name { throw VMError(.alreadyExists, "the UUID is taken") }
+        var vm = VM(uuid: uuid, name: name, state: .shutOff, stateReason: "unknown")
+        vm.memoryMB = UInt64(Self.text(in: xml, "<memory unit='MiB'>", "</memory>") ?? "") ?? 0
+        vm.vcpus = UInt32(Self.text(in: xml, "<vcpu>", "</vcpu>") ?? "") ?? 0
+        vm.template = Self.text(in: xml, "<template>", "</template>") ?? ""
+        vm.ownerUID = Self.text(in: xml, "<owner>", "</owner>").flatMap(UInt32.init)
+        var machine = Machine(vm: vm)
+        machine.xml = xml
+        if let path = Self.text(in: xml, "<source file='", "'") { machine.disks = [VMDisk(path: path, isOwn: true)] }
+        machines[uuid] = machine
+        return uuid
+    }
+
+    private static func text(in xml: String, _ start: String, _ end: String) -> String? {
+        guard let from = xml.utf8.firstRange(of: start.utf8)?.upperBound else { return nil }
+        let rest = xml[from...]
+        guard let to = rest.utf8.firstRange(of: end.utf8)?.lowerBound else { return nil }
+        return String(rest[..<to])
+    }
+}
