@@ -31,6 +31,8 @@ extension Inventory {
         switch event {
         case .connected(let info):
             connection &+= 1
+            // Events that are still missing went with the old connection.
+            for uuid in entries.keys { entries[uuid]?.statesAheadOfEvents = [] }
             return Task { [connection] in await list(on: connection, info) }
         case .disconnected(let reason):
             connection &+= 1
@@ -49,11 +51,11 @@ extension Inventory {
     private func applyState(_ uuid: VMUUID, _ state: VMState, _ reason: String) {
         noteChange(uuid)
         guard var entry = entries[uuid], !entry.isCreating else { return }
-        guard entry.vm.state != state else {
-            entries[uuid]?.stateIsAheadOfEvents = false
+        if let awaited = entry.statesAheadOfEvents.first {
+            if awaited == state { entries[uuid]?.statesAheadOfEvents.removeFirst() }
             return
         }
-        guard !entry.stateIsAheadOfEvents else { return }
+        guard entry.vm.state != state else { return }
         entry.vm.state = state
         entry.vm.stateReason = reason
         store(entry)
@@ -67,7 +69,8 @@ extension Inventory {
             do throws(VMError) {
                 let vms = try await hypervisor.listVMs()
                 guard connection == self.connection else { return }
-                take(vms)
+                for uuid in take(vms) { await readMissing(uuid) }
+                guard connection == self.connection else { return }
                 status = HypervisorStatus(isConnected: true, version: info.version)
                 return
             } catch {
@@ -78,19 +81,30 @@ extension Inventory {
         }
     }
 
-    private func take(_ vms: [VM]) {
+    /// - Returns: the VMs of which nothing is known yet, because they changed meanwhile.
+    private func take(_ vms: [VM]) -> [VMUUID] {
         let changed = changedDuringListing ?? []
         changedDuringListing = nil
         var gone = Set(entries.keys)
         for vm in vms {
             gone.remove(vm.uuid)
             guard !changed.contains(vm.uuid), entries[vm.uuid]?.isCreating != true else { continue }
-            store(Entry(vm: vm))
+            store(Entry(vm: Self.shown(vm, after: entries[vm.uuid])))
         }
         for uuid in gone where !changed.contains(uuid) && entries[uuid]?.isCreating != true {
             remove(uuid)
         }
-        for uuid in changed { refreshInBackground(uuid) }
+        for uuid in changed where entries[uuid] != nil { refreshInBackground(uuid) }
+        return changed.filter { entries[$0] == nil }
+    }
+
+    /// Whoever sees the connection sees every VM, also one that changed while all were listed.
+    private func readMissing(_ uuid: VMUUID) async {
+        do throws(VMError) {
+            try await refresh(uuid)
+        } catch {
+            log("cannot read VM \(uuid): \(error)")
+        }
     }
 
     // MARK: Reads of one VM
@@ -120,17 +134,28 @@ extension Inventory {
     private func apply(read vm: VM?, _ uuid: VMUUID) {
         let known = entries[uuid]
         if known?.isCreating == true { return }
-        guard var vm else { return remove(uuid) }
-        if let known, vm.state == .paused, vm.stateReason == StateReason.startingUp {
-            // A start holds the guest's processors until everything is in place; that is no pause to tell of.
-            vm.state = known.vm.state
-            vm.stateReason = known.vm.stateReason
-        }
-        var entry = Entry(vm: vm)
+        guard let vm else { return remove(uuid) }
+        var entry = Entry(vm: Self.shown(vm, after: known))
         if let known {
-            entry.stateIsAheadOfEvents = known.stateIsAheadOfEvents || known.vm.state != vm.state
+            entry.statesAheadOfEvents = known.statesAheadOfEvents
+            if let state = entry.vm.state.toldByEvents, state != known.vm.state.toldByEvents {
+                entry.statesAheadOfEvents.append(state)
+            }
+            // So many never come late: there is a state among them that no event tells of.
+            if entry.statesAheadOfEvents.count > Self.maximumAhead { entry.statesAheadOfEvents = [] }
         }
         store(entry)
+    }
+
+    private static var maximumAhead: Int { 8 }
+
+    /// What was read, as it is shown: a start holds the guest's processors until everything is in place, and that is no pause to tell of.
+    private static func shown(_ vm: VM, after known: Entry?) -> VM {
+        guard let known, vm.state == .paused, vm.stateReason == StateReason.startingUp else { return vm }
+        var vm = vm
+        vm.state = known.vm.state
+        vm.stateReason = known.vm.stateReason
+        return vm
     }
 
     /// Reads the VM once more, without anybody waiting for it; events that come in a burst share a read.
@@ -184,5 +209,16 @@ extension Inventory {
 
     private func resumeWaiter(_ id: UInt64, _ result: Bool) {
         waiters.removeValue(forKey: id)?.continuation.resume(returning: result)
+    }
+}
+
+extension VMState {
+    /// The state as an event would tell of it; nil where none does.
+    fileprivate var toldByEvents: VMState? {
+        switch self {
+        case .running, .blocked: .running
+        case .paused, .shuttingDown, .shutOff, .crashed, .suspended: self
+        case .creating, .unknown: nil
+        }
     }
 }

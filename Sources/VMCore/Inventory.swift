@@ -10,8 +10,9 @@ public actor Inventory {
         var vm: VM
         /// While true the VM is being made: what the hypervisor says of it is not shown yet.
         var isCreating = false
-        /// A read moved the state ahead of its event. Until an event confirms it, one that says otherwise is older than the read.
-        var stateIsAheadOfEvents = false
+        /// States that reads showed before the events that tell of them came, oldest first: until those have come, what an event
+        /// says is older than what is shown.
+        var statesAheadOfEvents: [VMState] = []
     }
 
     /// What happened to a VM while somebody reads it.
@@ -124,7 +125,7 @@ public actor Inventory {
         noteChange(uuid)
         let old = entries.updateValue(entry, forKey: uuid)?.vm
         if let old {
-            guard old != entry.vm else { return }
+            guard !old.isIdentical(to: entry.vm) else { return }
             if NameBytes(old.name) != NameBytes(entry.vm.name) {
                 forgetName(of: old)
                 uuidsByName[NameBytes(entry.vm.name), default: []].insert(uuid)
@@ -159,6 +160,14 @@ public actor Inventory {
 
     private func announce(_ change: InventoryChange) {
         for observer in observers { observer(change) }
+    }
+}
+
+extension VM {
+    /// Equal in every byte. Strings that differ in Unicode normalization alone are equal in Swift, but not for libvirt.
+    fileprivate func isIdentical(to other: VM) -> Bool {
+        self == other && NameBytes(name) == NameBytes(other.name) && NameBytes(template) == NameBytes(other.template)
+            && NameBytes(osType) == NameBytes(other.osType)
     }
 }
 
