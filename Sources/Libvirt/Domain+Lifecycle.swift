@@ -42,6 +42,11 @@ extension Domain {
         try await act("virDomainResume", deadline) { virDomainResume($0) }
     }
 
+    /// Wakes a guest that put itself to sleep. Calls `virDomainPMWakeup`.
+    public func wakeUp(deadline: Duration = .seconds(30)) async throws {
+        try await act("virDomainPMWakeup", deadline) { virDomainPMWakeup($0, 0) }
+    }
+
     /// Asks the guest to shut down, and returns at once; the guest may do nothing. Calls `virDomainShutdownFlags`.
     public func shutdown(_ mode: ShutdownMode = .default, deadline: Duration = .seconds(30)) async throws {
         try await act("virDomainShutdownFlags", deadline) { virDomainShutdownFlags($0, mode.flags) }

@@ -1,0 +1,122 @@
+public import VMCore
+public import VMModel
+
+import Libvirt
+
+extension LibvirtHypervisor {
+    public func listVMs() async throws(VMError) -> [VM] {
+        try await withLink { link in
+            let connection = link.connection
+            async let autostart = connection.domainUUIDs(.autostart)
+            async let persistent = connection.domainUUIDs(.persistent)
+            async let saved = connection.domainUUIDs(.managedSave)
+            async let stats = connection.allDomainStats()
+            let domains = try await connection.domains()
+            let flags = try await DomainFlags(autostart: autostart, persistent: persistent, managedSave: saved)
+            let sizes = Dictionary(try await stats.map { ($0.uuid, $0) }, uniquingKeysWith: { $1 })
+            var vms: [VM] = []
+            vms.reserveCapacity(domains.count)
+            // In portions, so that a host with very many VMs does not fill the queue of calls.
+            for portion in stride(from: 0, to: domains.count, by: 512) {
+                vms += try await Self.read(domains[portion..<min(portion + 512, domains.count)], sizes, flags)
+            }
+            return vms
+        }
+    }
+
+    private static func read(
+        _ domains: ArraySlice<Domain>, _ sizes: [DomainUUID: DomainStats], _ flags: DomainFlags
+    ) async throws -> [VM] {
+        try await withThrowingTaskGroup(of: VM?.self) { group in
+            for domain in domains {
+                group.addTask { try await Self.read(domain, sizes[domain.uuid], flags) }
+            }
+            var vms: [VM] = []
+            for try await vm in group {
+                if let vm { vms.append(vm) }
+            }
+            return vms
+        }
+    }
+
+    /// One VM of a listing; nil when it went away meanwhile.
+    private static func read(_ domain: Domain, _ stats: DomainStats?, _ flags: DomainFlags) async throws -> VM? {
+        guard let stats, let status = stats.status, let memory = stats.maximumMemoryInKiB, let vcpus = stats.vcpus else {
+            return try await read(domain)
+        }
+        guard let metadata = try await orGone({ try await VMMetadata(of: domain) }) else { return nil }
+        return VM(
+            domain, status, memoryInKiB: memory, vcpus: vcpus, metadata,
+            autostart: flags.autostart.contains(domain.uuid), isPersistent: flags.persistent.contains(domain.uuid),
+            hasSavedState: flags.managedSave.contains(domain.uuid))
+    }
+
+    public func readVM(_ uuid: VMUUID) async throws(VMError) -> VM? {
+        try await withLink { link in
+            guard let domain = try await Self.orGone({ try await link.connection.domain(uuid: try DomainUUID(uuid)) })
+            else { return nil }
+            return try await Self.read(domain)
+        }
+    }
+
+    private static func read(_ domain: Domain) async throws -> VM? {
+        try await orGone {
+            let metadata = try await VMMetadata(of: domain)
+            let info = try await domain.info()
+            let isPersistent = try await domain.isPersistent()
+            let autostart = isPersistent ? try await domain.autostart() : false
+            let saved = isPersistent ? try await domain.hasManagedSave() : false
+            // Last, so that the state is the newest of what is told.
+            let status = try await domain.status()
+            return VM(
+                domain, status, memoryInKiB: info.maximumMemoryInKiB, vcpus: info.vcpus, metadata,
+                autostart: autostart, isPersistent: isPersistent, hasSavedState: saved)
+        }
+    }
+
+    /// What `body` reads; nil when the domain is gone.
+    private static func orGone<Value>(_ body: () async throws -> Value) async throws -> Value? {
+        do {
+            return try await body()
+        } catch let error as LibvirtError where error.code == .noDomain {
+            return nil
+        }
+    }
+
+    public func definition(of uuid: VMUUID) async throws(VMError) -> String {
+        try await withDomain(uuid) { try await $0.xml() }
+    }
+
+    public func disks(of uuid: VMUUID) async throws(VMError) -> [VMDisk] {
+        try await withDomain(uuid) { domain in
+            let metadata = try await VMMetadata(of: domain)
+            let definition = try XMLTree(parsing: try await domain.xml(.inactive))
+            return (definition.first("devices")?.all("disk") ?? []).compactMap { disk in
+                guard disk.attributes["device"] ?? "disk" == "disk", let source = disk.first("source"),
+                    let path = source.attributes["file"] ?? source.attributes["dev"]
+                else { return nil }
+                return VMDisk(path: path, isOwn: metadata.volumes.contains(path))
+            }
+        }
+    }
+}
+
+/// Flags of all domains, each from one call.
+private struct DomainFlags: Sendable {
+    let autostart: Set<DomainUUID>
+    let persistent: Set<DomainUUID>
+    let managedSave: Set<DomainUUID>
+}
+
+extension VM {
+    fileprivate init(
+        _ domain: Domain, _ status: DomainStatus, memoryInKiB: UInt64, vcpus: UInt32, _ metadata: VMMetadata,
+        autostart: Bool, isPersistent: Bool, hasSavedState: Bool
+    ) {
+        self.init(
+            uuid: VMUUID(domain.uuid), name: domain.name, state: VMState(status.state), stateReason: status.reasonWord,
+            memoryMB: memoryInKiB / 1024, vcpus: vcpus, autostart: autostart, isPersistent: isPersistent,
+            template: metadata.template, osType: metadata.osType, ownerUID: metadata.ownerUID,
+            createdAt: metadata.createdAt, hasSavedState: hasSavedState)
+    }
+}

@@ -1,0 +1,129 @@
+import Libvirt
+import Synchronization
+public import VMCore
+import VMModel
+
+/// The core's hypervisor on libvirt: translates words, errors and events, and keeps the connection.
+///
+/// Here "domain" becomes "VM": nothing above knows libvirt's terms. No rule lives here.
+public final class LibvirtHypervisor: Hypervisor {
+    /// A connection with what is known of its other end.
+    struct Link: Sendable {
+        let connection: LibvirtConnection
+        let version: LibvirtVersion
+        let disks: DiskPool
+        let facts = FactsOnce()
+    }
+
+    private struct State {
+        var link: Link?
+        var supervisor: Task<Void, Never>?
+    }
+
+    public let uri: String
+    private let state = Mutex(State())
+
+    /// - Parameter uri: any that libvirt opens, such as `qemu:///system` or `test:///default`.
+    public init(uri: String) {
+        self.uri = uri
+    }
+
+    // MARK: The connection
+
+    public func start(onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async {
+        let (firstAttempt, isOver) = AsyncStream.makeStream(of: Void.self)
+        let supervisor = Task { [weak self] in
+            var pause = Duration.milliseconds(100)
+            while let self, !Task.isCancelled {
+                do {
+                    let link = try await self.connect(onEvent)
+                    pause = .milliseconds(100)
+                    isOver.finish()
+                    let reason = try await link.connection.waitUntilClosed()
+                    self.state.withLock { $0.link = nil }
+                    onEvent(.disconnected(reason: reason.words))
+                    await link.connection.close(deadline: .seconds(5))
+                } catch {
+                    if !Task.isCancelled { onEvent(.disconnected(reason: "\(error)")) }
+                    isOver.finish()
+                    try? await Task.sleep(for: pause)
+                    pause = min(pause * 2, .seconds(5))
+                }
+            }
+            isOver.finish()
+        }
+        state.withLock { $0.supervisor = supervisor }
+        for await _ in firstAttempt {}
+    }
+
+    public func stop() async {
+        let (link, supervisor) = state.withLock { state in
+            defer { state = State() }
+            return (state.link, state.supervisor)
+        }
+        supervisor?.cancel()
+        await link?.connection.close(deadline: .seconds(5))
+        await supervisor?.value
+    }
+
+    private func connect(_ onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async throws -> Link {
+        let connection = try await LibvirtConnection.open(uri)
+        do {
+            let type = try await connection.hypervisorType()
+            let version = try await connection.hypervisorVersion()
+            let link = Link(
+                connection: connection, version: try await connection.libvirtVersion(),
+                disks: DiskPool(connection: connection))
+            // `.connected` goes first, then the events: what happens until the listing that follows is told, not lost.
+            state.withLock { $0.link = link }
+            onEvent(.connected(HypervisorInfo(version: "\(type) \(version)")))
+            try await connection.onDomainEvent { event in
+                if let event = HypervisorEvent(event) { onEvent(event) }
+            }
+            return link
+        } catch {
+            state.withLock { $0.link = nil }
+            await connection.close(deadline: .seconds(5))
+            throw error
+        }
+    }
+
+    // MARK: Calls
+
+    /// Runs calls to libvirt; their errors become the core's.
+    func withLink<Result: Sendable>(
+        _ body: @Sendable (Link) async throws -> Result
+    ) async throws(VMError) -> Result {
+        guard let link = state.withLock({ $0.link }) else { throw .unavailable() }
+        do {
+            return try await body(link)
+        } catch let error as VMError {
+            throw error
+        } catch let error as LibvirtError {
+            throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
+        } catch {
+            throw VMError(.cancelled, "it was given up")
+        }
+    }
+
+    func withDomain<Result: Sendable>(
+        _ uuid: VMUUID, _ body: @Sendable (Domain) async throws -> Result
+    ) async throws(VMError) -> Result {
+        try await withLink { link in
+            try await body(try await link.connection.domain(uuid: try DomainUUID(uuid)))
+        }
+    }
+}
+
+extension CloseReason {
+    /// For the log.
+    fileprivate var words: String {
+        switch self {
+        case .error: "the connection failed"
+        case .endOfFile: "libvirt closed the connection"
+        case .keepalive: "libvirt does not answer"
+        case .client: ""
+        case .other(let reason): "the connection ended (reason \(reason))"
+        }
+    }
+}
