@@ -59,6 +59,7 @@ let package = Package(
             dependencies: [
                 "VMManagerService", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus", argumentParser, logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
 

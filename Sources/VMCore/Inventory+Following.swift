@@ -55,7 +55,8 @@ extension Inventory {
             if awaited == state { entries[uuid]?.statesAheadOfEvents.removeFirst() }
             return
         }
-        guard entry.vm.state != state else { return }
+        // What comes first of a start does not say how it started, so a start is read.
+        guard entry.vm.state != state, entry.vm.state != .shutOff else { return }
         entry.vm.state = state
         entry.vm.stateReason = reason
         store(entry)

@@ -3,6 +3,7 @@ import DBus
 import LibvirtHypervisor
 import Logging
 import ServiceLifecycle
+import UnixSignals
 import VMCore
 import VMManagerAPI
 import VMManagerService
@@ -27,8 +28,14 @@ struct NeuronVMDaemon: AsyncParsableCommand {
             valueName: "dir"))
     var templateDirectories: [String] = []
 
-    @Option(name: .customLong("log-level"), help: "The least level that is logged.")
-    var logLevel: Logger.Level = .info
+    @Option(
+        name: .customLong("log-level"),
+        help: "The least level that is logged: trace, debug, info, notice, warning, error or critical.",
+        transform: { text in
+            guard let level = Logger.Level(rawValue: text) else { throw ValidationError("there is no such level") }
+            return level
+        })
+    var logLevel = Logger.Level.info
 
     func run() async throws {
         let level = logLevel
@@ -59,5 +66,3 @@ struct NeuronVMDaemon: AsyncParsableCommand {
         return library
     }
 }
-
-extension Logger.Level: @retroactive ExpressibleByArgument {}

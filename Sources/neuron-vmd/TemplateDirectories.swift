@@ -10,11 +10,9 @@ enum TemplateDirectories {
 
     /// The directory under which this program is installed, as in `PREFIX/libexec/neuron-vmd`.
     private static func prefix() -> String {
-        var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-        let length = buffer.withUnsafeMutableBytes {
-            readlink("/proc/self/exe", $0.baseAddress?.assumingMemoryBound(to: CChar.self), $0.count)
-        }
-        let elements = buffer.prefix(max(0, length)).split(separator: UInt8(ascii: "/"))
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let length = readlink("/proc/self/exe", &buffer, buffer.count)
+        let elements = buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) }.split(separator: UInt8(ascii: "/"))
         guard elements.count > 2, elements.dropLast().last?.elementsEqual("libexec".utf8) == true else { return "/usr" }
         return elements.dropLast(2).map { "/" + String(decoding: $0, as: UTF8.self) }.joined()
     }
