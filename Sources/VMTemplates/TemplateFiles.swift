@@ -33,7 +33,8 @@ enum TemplateFiles {
         guard descriptor >= 0 else { throw cannotOpen(directory: directory, errno) }
         guard let stream = fdopendir(descriptor) else {
             close(descriptor)
-            throw TemplateError(.unreadableFile, "the template directory \(TemplateText.quoted(directory)) cannot be read")
+            throw TemplateError(
+                .unreadableFile, "the template directory \(TemplateText.quoted(directory)) cannot be read")
         }
         defer { closedir(stream) }
         if let reason = reasonToDistrust(descriptor, type: S_IFDIR, trustedOwner: trustedOwner) {
@@ -64,7 +65,8 @@ enum TemplateFiles {
         // O_NONBLOCK: opening a FIFO must not wait for a writer.
         let descriptor = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw errno == ELOOP ? refused(.unsafeFile, "is a symbolic link") : refused(.unreadableFile, "cannot be opened")
+            throw errno == ELOOP
+                ? refused(.unsafeFile, "is a symbolic link") : refused(.unreadableFile, "cannot be opened")
         }
         defer { close(descriptor) }
         if let reason = reasonToDistrust(descriptor, type: S_IFREG, trustedOwner: trustedOwner) {

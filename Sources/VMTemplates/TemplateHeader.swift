@@ -109,7 +109,9 @@ struct TemplateHeader {
         guard let mapping = node.mapping else { throw malformed("\(TemplateText.quoted(name)) must be a mapping") }
         var pairs: [(name: String, value: Node)] = []
         for (key, value) in mapping {
-            guard let key = key.scalar?.string else { throw malformed("a key of \(TemplateText.quoted(name)) is no text") }
+            guard let key = key.scalar?.string else {
+                throw malformed("a key of \(TemplateText.quoted(name)) is no text")
+            }
             pairs.append((key, value))
         }
         return pairs

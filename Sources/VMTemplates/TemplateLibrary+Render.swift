@@ -48,7 +48,8 @@ extension Template {
         return values
     }
 
-    private func value(of parameter: TemplateParameter, given: ParameterValue?) throws(TemplateError) -> ParameterValue {
+    private func value(of parameter: TemplateParameter, given: ParameterValue?) throws(TemplateError) -> ParameterValue
+    {
         if let given {
             try parameter.check(given)
             return given

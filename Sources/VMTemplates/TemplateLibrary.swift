@@ -24,7 +24,7 @@ public struct TemplateLibrary: Sendable {
         for directory in directories {
             do {
                 texts.merge(try TemplateFiles.contents(of: directory, trustedOwner: trustedOwner)) { $1 }
-            } catch where error.kind == .notFound {
+            } catch  where error.kind == .notFound {
                 rejected.append(error)
             }
         }

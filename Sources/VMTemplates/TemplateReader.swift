@@ -112,7 +112,8 @@ struct TemplateReader {
 
     /// The file name of a shared part, given as a quoted literal.
     private func partName(_ word: String, _ token: TemplateToken) throws(TemplateError) -> String {
-        guard let name = TemplateExpression.literal(word), name.hasPrefix("_"), TemplateFiles.isTemplateFile(name) else {
+        guard let name = TemplateExpression.literal(word), name.hasPrefix("_"), TemplateFiles.isTemplateFile(name)
+        else {
             throw malformed(token, "a shared part is named \"_NAME\(TemplateFiles.suffix)\"")
         }
         return name

@@ -34,7 +34,8 @@ struct TemplateResolver {
             let included = file.syntax.includes.contains(part)
             for entry in try closure(of: part, depth: depth + 1) {
                 if included, entry.file.syntax.parent != nil || !entry.file.syntax.blocks.isEmpty {
-                    throw TemplateError(.malformed, "'\(entry.name)' is included and must neither extend nor have blocks")
+                    throw TemplateError(
+                        .malformed, "'\(entry.name)' is included and must neither extend nor have blocks")
                 }
                 if !chain.contains(where: { $0.name == entry.name }) { chain.append(entry) }
             }
@@ -78,7 +79,8 @@ struct TemplateResolver {
         for use in syntax.uses {
             guard let parameter = parameters.first(where: { $0.name == use.name }) else {
                 throw TemplateError(
-                    .undeclaredVariable, parameter: use.name, "is used in \(place)line \(use.line), but no header declares it")
+                    .undeclaredVariable, parameter: use.name,
+                    "is used in \(place)line \(use.line), but no header declares it")
             }
             if let reason = reason(against: use.usage, of: parameter.kind) {
                 throw TemplateError(.malformed, parameter: use.name, "in \(place)line \(use.line): \(reason)")

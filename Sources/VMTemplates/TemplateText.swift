@@ -78,7 +78,9 @@ enum TemplateText {
 
     /// A path from the root, without components that climb or stay.
     static func isAbsolutePath(_ text: String) -> Bool {
-        guard text.utf8.first == UInt8(ascii: "/"), (2...maximumPathBytes).contains(text.utf8.count) else { return false }
+        guard text.utf8.first == UInt8(ascii: "/"), (2...maximumPathBytes).contains(text.utf8.count) else {
+            return false
+        }
         return text.utf8.split(separator: UInt8(ascii: "/")).allSatisfy { component in
             !component.elementsEqual(".".utf8) && !component.elementsEqual("..".utf8)
         }

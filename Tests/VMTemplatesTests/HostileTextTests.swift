@@ -1,0 +1,103 @@
+import Foundation
+import Testing
+import VMTemplates
+
+/// Whatever stands in a text parameter, the document has the template's own elements and attributes, and the text comes
+/// back unchanged; or it was refused.
+@Suite struct HostileTextTests {
+    let library: TemplateLibrary
+
+    init() throws {
+        library = try ShippedTemplates.library()
+    }
+
+    /// The text parameters without a fixed form, with the values that mark their places.
+    private static let marks = [
+        "description": "mark-description", "iso_path": "/mark-iso", "disk_path": "/mark-disk",
+        "network": "mark-network",
+        "drivers_iso_path": "/mark-drivers",
+    ]
+    private static let volumeMarks = (0..<8).map { "/mark-volume-\($0)" }
+
+    @Test(arguments: ShippedTemplates.names)
+    func documentsKeepTheirStructure(template name: String) throws {
+        let seed = UInt64.random(in: .min ... .max)
+        var hostile = HostileText(seed: seed)
+        let template = try library.template(named: name)
+        let marks = Self.marks.filter { template.parameter(named: $0.key) != nil }
+        let markedValues = values(marks: marks) { $0 }
+        let marked = ParsedXML(try library.render(name, values: markedValues))
+        #expect(marked.isWellFormed)
+        var tried = 0
+        var accepted = 0
+        while tried < 25_000 {
+            var texts: [String: String] = [:]
+            for mark in marks.values.sorted() + Self.volumeMarks {
+                let text = (mark.hasPrefix("/mark-") && !mark.hasPrefix("/mark-volume") ? "/" : "") + hostile.text()
+                tried += 1
+                if try isAccepted(text, for: mark, of: template) {
+                    accepted += 1
+                    texts[mark] = text
+                }
+            }
+            let values = values(marks: marks) { texts[$0] ?? $0 }
+            let document = ParsedXML(try library.render(name, values: values))
+            #expect(document.isWellFormed, "seed \(seed)")
+            try #require(document.structure == marked.structure, "seed \(seed): \(texts)")
+            let expected = marked.texts.map { texts[$0] ?? $0 }
+            let isUnchanged = document.texts.elementsEqual(expected) {
+                $0.unicodeScalars.elementsEqual($1.unicodeScalars)
+            }
+            try #require(isUnchanged, "seed \(seed): \(texts)")
+        }
+        #expect(accepted > tried / 8 && accepted < tried, "\(accepted) of \(tried)")
+    }
+
+    /// Whether a text is accepted; if not, it is refused with a message that can be printed, and so is its rendering.
+    private func isAccepted(_ text: String, for mark: String, of template: Template) throws -> Bool {
+        let isVolume = Self.volumeMarks.contains(mark)
+        let name = isVolume ? "volumes" : Self.marks.first { $0.value == mark }?.key ?? ""
+        let value: ParameterValue = isVolume ? .strings([text]) : .string(text)
+        // An empty text means that there is none: then the document has fewer elements, which other tests look at.
+        if text.isEmpty { return false }
+        let parameter = try #require(template.parameter(named: name))
+        do {
+            try parameter.check(value)
+            return true
+        } catch {
+            #expect(error.kind == .invalidValue && error.parameter == name && error.isPrintable)
+            let rendering = try refusal {
+                try library.render(template.name, values: ShippedTemplates.required.merging([name: value]) { $1 })
+            }
+            #expect(rendering.kind == .invalidValue && rendering.template == template.name && rendering.isPrintable)
+            return false
+        }
+    }
+
+    private func values(marks: [String: String], _ text: (String) -> String) -> [String: ParameterValue] {
+        var values: [String: ParameterValue] = ["name": .string("vm-1")]
+        for (name, mark) in marks { values[name] = .string(text(mark)) }
+        values["volumes"] = .strings(Self.volumeMarks.map(text))
+        return values
+    }
+
+    @Test func formsRefuseWhatIsHostile() throws {
+        var hostile = HostileText(seed: .random(in: .min ... .max))
+        let template = try library.template(named: "linux-basic")
+        for name in ["uuid", "mac_address", "accelerator", "graphics", "template", "os_type", "bridge"] {
+            let parameter = try #require(template.parameter(named: name))
+            for _ in 0..<1_000 {
+                let text = hostile.text()
+                let isTame = text.utf8.allSatisfy { byte in
+                    byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z")
+                        || byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+                        || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains(byte)
+                }
+                if isTame { continue }
+                #expect(throws: TemplateError.self, "\(name) \(text.debugDescription)") {
+                    try parameter.check(.string(text))
+                }
+            }
+        }
+    }
+}
