@@ -41,6 +41,7 @@ extension BusLink {
 
     /// Sends a call; `completion` runs on the loop, exactly once.
     func startCall(_ message: DBusMessage, id: UInt64, timeout: Duration, completion: @escaping CallTable.Completion) {
+        loop.checkIsolated()
         guard state == .open || state == .opening else { return completion(.failure(DBusError.disconnected())) }
         let timer = loop.agenda.schedule(after: timeout) { [weak self] in
             self?.endCall(id, .noReply("no reply to \(message.interface ?? "").\(message.member ?? "") in \(timeout)"))

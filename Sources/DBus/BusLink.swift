@@ -134,6 +134,7 @@ final class BusLink: LoopSource, @unchecked Sendable {
 
     /// Sends what is queued, then closes.
     func close() {
+        loop.checkIsolated()
         guard state == .open || state == .opening else { return }
         state = .closing
         // A bus that reads nothing any more shall not hold this up for ever.
@@ -169,6 +170,7 @@ final class BusLink: LoopSource, @unchecked Sendable {
 
     /// Calls `waiter` when the connection is closed, at once if it is.
     func whenClosed(_ id: UInt64, _ waiter: @escaping @Sendable () -> Void) {
+        loop.checkIsolated()
         if state == .closed { waiter() } else { closeWaiters[id] = waiter }
     }
 

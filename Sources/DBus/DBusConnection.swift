@@ -52,8 +52,9 @@ public actor DBusConnection {
         let link = link
         let id = link.nextCallID()
         return try await withTaskCancellationHandler {
+            // `self`, because a closure that does not capture the actor does not run on it.
             try await withCheckedThrowingContinuation { continuation in
-                link.startCall(message, id: id, timeout: timeout) { continuation.resume(with: $0) }
+                self.link.startCall(message, id: id, timeout: timeout) { continuation.resume(with: $0) }
             }
         } onCancel: {
             // Queued, so it comes after the start of the call even if the task is cancelled already.
@@ -119,8 +120,9 @@ public actor DBusConnection {
         let link = link
         let id = link.nextCallID()
         await withTaskCancellationHandler {
+            // `self`, because a closure that does not capture the actor does not run on it.
             await withCheckedContinuation { continuation in
-                link.whenClosed(id) { continuation.resume() }
+                self.link.whenClosed(id) { continuation.resume() }
             }
         } onCancel: {
             link.loop.execute { link.stopWaiting(id) }

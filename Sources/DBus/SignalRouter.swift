@@ -42,6 +42,7 @@ final class SignalRouter: @unchecked Sendable {
 
     /// Makes a stream; it gets what arrives from now on.
     func subscribe(_ rule: MatchRule, bufferLimit: Int) -> (id: UInt64, stream: SignalStream) {
+        loop.checkIsolated()
         lastID += 1
         let id = lastID
         let (stream, continuation) = SignalStream.Source.makeStream(
