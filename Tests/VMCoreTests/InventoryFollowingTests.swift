@@ -6,17 +6,64 @@ import VMTestSupport
 
 @Suite(.timeLimit(.minutes(1))) struct InventoryFollowingTests {
     @Test func anEventIsToldBeforeAnythingIsRead() async throws {
-        let vm = machine("a")
+        let vm = machine("a", .running)
         let rig = try await Rig(vm)
         let read = rig.fake.hold(.readVM, vm.uuid)
-        rig.fake.transition(vm.uuid, to: .running, reason: "booted")
+        rig.fake.transition(vm.uuid, to: .paused, reason: "user")
         try await read.reached()
-        #expect(await rig.vm(vm.uuid)?.state == .running)
-        #expect(await rig.vm(vm.uuid)?.stateReason == "booted")
+        let shown = await rig.vm(vm.uuid)
+        #expect(shown?.state == .paused)
+        #expect(shown?.stateReason == "user")
         read.open()
         try await rig.settle()
-        #expect(rig.recorder.states(of: vm.uuid) == [.shutOff, .running])
+        #expect(rig.recorder.states(of: vm.uuid) == [.running, .paused])
         #expect(rig.recorder.of(vm.uuid).count == 2)
+    }
+
+    /// A guest that starts paused is told as started first.
+    @Test func aStartIsReadBeforeItIsTold() async throws {
+        let vm = machine("a")
+        let rig = try await Rig(vm, events: .queued)
+        rig.fake.transition(vm.uuid, to: .running, reason: "booted")
+        rig.fake.transition(vm.uuid, to: .paused, reason: "user")
+        while rig.fake.deliverNext() { try await rig.settle() }
+        #expect(rig.recorder.states(of: vm.uuid) == [.shutOff, .paused])
+        // From there on events are told at once.
+        let read = rig.fake.hold(.readVM, vm.uuid)
+        rig.fake.transition(vm.uuid, to: .running)
+        rig.fake.deliverNext()
+        try await read.reached()
+        #expect(await rig.vm(vm.uuid)?.state == .running)
+        read.open()
+    }
+
+    @Test func afterAStartEventsAreToldAtOnce() async throws {
+        let vm = machine("a")
+        let rig = try await Rig(vm)
+        rig.fake.transition(vm.uuid, to: .running, reason: "booted")
+        try await rig.settle()
+        let read = rig.fake.hold(.readVM, vm.uuid)
+        rig.fake.transition(vm.uuid, to: .paused)
+        try await read.reached()
+        #expect(await rig.vm(vm.uuid)?.state == .paused)
+        read.open()
+    }
+
+    /// Some transitions, a start among them, come as no more than a hint that something changed.
+    @Test(arguments: [false, true])
+    func afterATransitionThatIsOnlyHintedAtEventsAreToldAtOnce(_ isReadFirst: Bool) async throws {
+        let vm = machine("a")
+        let rig = try await Rig(vm)
+        rig.fake.change { $0.machines[vm.uuid]?.vm.state = .running }
+        if isReadFirst { try await rig.inventory.refresh(vm.uuid) }
+        rig.fake.send(.changed(vm.uuid))
+        try await rig.settle()
+        #expect(await rig.vm(vm.uuid)?.state == .running)
+        let read = rig.fake.hold(.readVM, vm.uuid)
+        rig.fake.transition(vm.uuid, to: .paused)
+        try await read.reached()
+        #expect(await rig.vm(vm.uuid)?.state == .paused)
+        read.open()
     }
 
     @Test func aReadOlderThanAnEventNeverWins() async throws {

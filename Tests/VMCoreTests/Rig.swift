@@ -1,5 +1,7 @@
+import Synchronization
 import Testing
 import VMModel
+import VMTemplates
 import VMTestSupport
 
 @testable import VMCore
@@ -9,6 +11,9 @@ struct Rig {
     let fake: FakeHypervisor
     let inventory: Inventory
     let recorder: ChangeRecorder
+    let manager: VMManager
+    let templates: TestTemplates
+    let logged = LogLines()
 
     /// - Parameter vms: what there is before the inventory starts.
     init(_ vms: VM..., events: FakeHypervisor.Events = .live, isStarted: Bool = true) async throws {
@@ -16,6 +21,10 @@ struct Rig {
         for vm in vms { fake.put(vm) }
         inventory = Inventory(hypervisor: fake, executor: QueueExecutor())
         recorder = await ChangeRecorder(inventory)
+        templates = try TestTemplates()
+        manager = VMManager(
+            inventory: inventory, hypervisor: fake, templates: templates.library
+        ) { [logged] in logged.add($0) }
         if isStarted { try await start() }
     }
 
@@ -36,6 +45,11 @@ struct Rig {
         try await eventually("the inventory to have nothing to do") { await inventory.isIdle }
     }
 
+    /// Why a VM cannot be created; nil when it was.
+    func failureCreating(_ request: CreateRequest) async -> VMError? {
+        await failure { _ = try await manager.create(request, owner: 0) }
+    }
+
     func vm(_ uuid: VMUUID) async -> VM? { await inventory.vm(uuid) }
 
     /// Whether the inventory says what there is.
@@ -43,6 +57,17 @@ struct Rig {
         let known = await Dictionary(uniqueKeysWithValues: inventory.vms.map { ($0.uuid, $0) })
         return known == fake.world.machines.mapValues(\.vm)
     }
+}
+
+/// What the core had to say beside its answers.
+final class LogLines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    func add(_ line: String) {
+        lines.withLock { $0.append(line) }
+    }
+
+    var all: [String] { lines.withLock { $0 } }
 }
 
 extension Inventory {
@@ -62,4 +87,9 @@ func failure(_ body: () async throws -> Void) async -> VMError? {
     } catch {
         return error as? VMError ?? VMError(.failed, "unexpected \(error)")
     }
+}
+
+extension VMTurns {
+    func numberWaiting(for uuid: VMUUID) -> Int { waiting[uuid]?.count ?? 0 }
+    var isEmpty: Bool { waiting.isEmpty }
 }

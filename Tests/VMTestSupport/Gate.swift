@@ -30,7 +30,8 @@ public final class Gate: Sendable {
         try await eventually("\(count) to reach a gate") { self.arrived >= count }
     }
 
-    func pass() async {
+    /// Comes to the gate, and waits until it is open.
+    public func pass() async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
                 state.arrived += 1

@@ -3,6 +3,8 @@ public import VMModel
 
 /// What there is behind a `FakeHypervisor`.
 public struct World: Hashable, Sendable {
+    public init() {}
+
     public struct Machine: Hashable, Sendable {
         public var vm: VM
         public var disks: [VMDisk]

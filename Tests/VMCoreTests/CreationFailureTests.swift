@@ -1,0 +1,255 @@
+import Testing
+import VMModel
+import VMTemplates
+import VMTestSupport
+
+@testable import VMCore
+
+/// A creation that fails leaves what was there before, and nothing else.
+@Suite(.timeLimit(.minutes(1))) struct CreationFailureTests {
+    /// A step that fails, whether it took effect all the same, and with what.
+    struct Fault: Sendable, CustomStringConvertible {
+        let step: FakeHypervisor.Step
+        let moment: FakeHypervisor.Moment
+        let code: VMError.Code
+        var description: String { "\(step.rawValue) \(moment) \(code.rawValue)" }
+
+        init(_ step: FakeHypervisor.Step, _ code: VMError.Code, _ moment: FakeHypervisor.Moment = .before) {
+            self.step = step
+            self.code = code
+            self.moment = moment
+        }
+    }
+
+    static let faults: [Fault] = [
+        Fault(.hostFacts, .timeout), Fault(.hostFacts, .failed), Fault(.pathOfDisk, .failed),
+        Fault(.pathOfDisk, .timeout),
+        Fault(.prepareNetwork, .failed), Fault(.prepareNetwork, .timeout),
+        Fault(.createDisk, .noSpace), Fault(.createDisk, .alreadyExists), Fault(.createDisk, .failed),
+        Fault(.createDisk, .timeout), Fault(.createDisk, .timeout, .after),
+        Fault(.define, .templateInvalid), Fault(.define, .hostUnsupported), Fault(.define, .alreadyExists),
+        Fault(.define, .failed), Fault(.define, .timeout), Fault(.define, .timeout, .after),
+        Fault(.setAutostart, .failed), Fault(.setAutostart, .timeout, .after),
+        Fault(.start, .hostUnsupported), Fault(.start, .failed), Fault(.start, .timeout),
+        Fault(.start, .timeout, .after),
+    ]
+
+    @Test(arguments: faults)
+    func leavesNothing(_ fault: Fault) async throws {
+        let other = machine("other", .running)
+        let rig = try await Rig(other)
+        rig.fake.change { $0.disks["/pool/other.qcow2"] = 1 }
+        let before = rig.fake.world
+        let cause = VMError.Cause(domain: 1, code: 2, operation: "virDomain", text: "text")
+        rig.fake.fail(fault.step, with: VMError(fault.code, "it did not work", cause: cause), fault.moment)
+        var request = linuxRequest()
+        request.autostart = true
+        request.start = true
+        let error = await rig.failureCreating(request)
+        #expect(error?.code == fault.code)
+        #expect(error?.cause == cause)
+        let words = fault.step == .start ? "cannot start 'debian' after creating it" : "cannot create 'debian'"
+        #expect(error?.message == "\(words): it did not work")
+        try await rig.settle()
+        #expect(rig.fake.world == before)
+        #expect(await rig.isTrue())
+        #expect(rig.logged.all.isEmpty)
+        // The name is free again.
+        _ = try await rig.manager.create(request, owner: 0)
+    }
+
+    @Test func aTemplateThatCannotBeRenderedLeavesNothing() async throws {
+        let needy = TestTemplates.text(guest: "linux")
+            .replacing(
+                "secure_boot: {",
+                with: "token: {type: string, maximum: 9, required: true, meaning: T.}\n  secure_boot: {"
+            )
+            .replacing("{% if secure_boot %}", with: "{{ token }}{% if secure_boot %}")
+        let templates = try TestTemplates(["needy": needy])
+        #expect(templates.library.rejected.map(\.message).isEmpty)
+        let rig = try await Rig()
+        let manager = VMManager(inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library)
+        var request = CreateRequest(name: "debian")
+        request.template = "needy"
+        let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.message.contains("token") == true)
+        #expect(rig.fake.world == World())
+        #expect(await rig.inventory.vms.isEmpty)
+        #expect(!rig.fake.changes.contains(.createDisk))
+    }
+
+    @Test func aTemplateWithAUUIDOfItsOwnIsRefusedAndTakenBack() async throws {
+        let uuid = "3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f"
+        let templates = try TestTemplates(["fixed": TestTemplates.text(guest: "linux", uuid: uuid)])
+        let rig = try await Rig()
+        let manager = VMManager(inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library)
+        var request = CreateRequest(name: "debian")
+        request.template = "fixed"
+        let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }
+        #expect(error?.code == .templateInvalid)
+        try await rig.settle()
+        #expect(rig.fake.world == World())
+        #expect(await rig.inventory.vms.isEmpty)
+    }
+
+    @Test func whatCannotBeTakenBackIsLoggedAndShown() async throws {
+        let rig = try await Rig()
+        rig.fake.fail(.start, with: VMError(.failed, "no start"))
+        rig.fake.fail(.undefine, with: VMError(.failed, "no undefine"))
+        rig.fake.fail(.deleteDisk, with: VMError(.failed, "no delete"))
+        var request = linuxRequest()
+        request.start = true
+        let error = await rig.failureCreating(request)
+        #expect(error?.message == "cannot start 'debian' after creating it: no start")
+        #expect(rig.logged.all.count == 2)
+        try await rig.settle()
+        #expect(await rig.isTrue())
+        #expect(await rig.inventory.vms.map(\.state) == [.shutOff])
+    }
+
+    @Test func aConnectionLostOnTheWayEndsWithoutAGhost() async throws {
+        let rig = try await Rig()
+        let define = rig.fake.hold(.define)
+        let create = Task { try await rig.manager.create(linuxRequest(), owner: 0) }
+        try await define.reached()
+        rig.fake.disconnect()
+        define.open()
+        #expect(await failure { _ = try await create.value }?.code == .hypervisorUnavailable)
+        #expect(await rig.inventory.vms.isEmpty)
+        // The disk could not be removed: the log says so.
+        #expect(rig.logged.all.contains { $0.hasPrefix("left behind by the failed creation of 'debian'") })
+    }
+
+    // MARK: What belongs to others
+
+    @Test(arguments: [VMState.running, .shutOff])
+    func aVMThatHasTheChosenUUIDIsLeftAlone(_ state: VMState) async throws {
+        let rig = try await Rig()
+        let theirs = machine("theirs", state)
+        rig.fake.put(theirs)
+        let before = rig.fake.world
+        var request = linuxRequest()
+        request.uuid = theirs.uuid
+        let error = await rig.failureCreating(request)
+        #expect(error?.code == .alreadyExists)
+        #expect(rig.fake.world == before)
+        try await rig.settle()
+        #expect(await rig.isTrue())
+    }
+
+    @Test func aVMThatTakesTheChosenUUIDMeanwhileIsLeftAlone() async throws {
+        let rig = try await Rig()
+        let theirs = machine("theirs", .running)
+        var request = linuxRequest()
+        request.uuid = theirs.uuid
+        let define = rig.fake.hold(.define)
+        let create = Task { [request] in try await rig.manager.create(request, owner: 0) }
+        try await define.reached()
+        rig.fake.put(theirs)
+        define.open()
+        #expect(await failure { _ = try await create.value }?.code == .alreadyExists)
+        #expect(rig.fake.world.machines.mapValues(\.vm) == [theirs.uuid: theirs])
+        #expect(rig.fake.world.disks.isEmpty)
+    }
+
+    @Test func aVMWithNameAndUUIDChosenIsNotDefinedAnew() async throws {
+        let rig = try await Rig()
+        let theirs = machine("debian")
+        rig.fake.put(theirs)
+        let before = rig.fake.world
+        var request = linuxRequest()
+        request.uuid = theirs.uuid
+        #expect(
+            await rig.failureCreating(request)?.code == .alreadyExists)
+        #expect(rig.fake.world == before)
+    }
+
+    @Test func aVMOfTheNameThatNobodyKnewOfIsLeftAlone() async throws {
+        let rig = try await Rig()
+        rig.fake.put(machine("debian", .running))
+        let before = rig.fake.world
+        #expect(await rig.failureCreating(linuxRequest())?.code == .alreadyExists)
+        #expect(rig.fake.world == before)
+    }
+
+    /// A disk that an earlier VM with that UUID left, because it was deleted without its disks.
+    @Test(arguments: [VMError.Code.alreadyExists, .timeout])
+    func aDiskFromBeforeIsLeftAlone(_ code: VMError.Code) async throws {
+        let rig = try await Rig()
+        var request = linuxRequest()
+        request.uuid = .random()
+        let first = try await rig.manager.create(request, owner: 0)
+        let disks = try await rig.manager.delete(first, deleteDisks: false)
+        #expect(disks.count == 1)
+        let before = rig.fake.world
+        if code == .timeout { rig.fake.fail(.createDisk, with: VMError(code, "no answer")) }
+        let error = await rig.failureCreating(request)
+        #expect(error?.code == code)
+        #expect(rig.fake.world == before)
+    }
+
+    // MARK: Races
+
+    @Test(arguments: [false, true])
+    func ofManyCreatesOfOneNameOneWins(_ firstDefineFails: Bool) async throws {
+        let rig = try await Rig()
+        for round in 0..<20 {
+            let name = "vm\(round)"
+            if firstDefineFails { rig.fake.fail(.define, with: VMError(.templateInvalid, "no")) }
+            let outcomes = await withTaskGroup(of: Result<VMUUID, VMError>.self) { group in
+                for number in 0..<50 {
+                    group.addTask {
+                        var request = linuxRequest(name)
+                        request.values = ["disk_size_gb": .integer(UInt64(number + 1))]
+                        return await Result { [request] () async throws(VMError) in
+                            try await rig.manager.create(request, owner: UInt32(number))
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            let winners = outcomes.compactMap { try? $0.get() }
+            let codes = outcomes.compactMap { outcome in
+                if case .failure(let error) = outcome { error.code } else { nil }
+            }
+            if !firstDefineFails { #expect(winners.count == 1) }
+            #expect(winners.count <= 1)
+            #expect(codes.filter { $0 == .alreadyExists }.count == 50 - winners.count - (firstDefineFails ? 1 : 0))
+            let mine = rig.fake.world.machines.values.filter { $0.vm.name == name }
+            #expect(mine.map(\.vm.uuid) == winners)
+            // The winner's disk is there, and is the one that it asked for.
+            for machine in mine {
+                let owner = try #require(machine.vm.ownerUID)
+                let path = try #require(machine.disks.first?.path)
+                #expect(rig.fake.world.disks[path] == UInt64(owner + 1) << 30)
+            }
+            #expect(rig.fake.world.disks.count == rig.fake.world.machines.count)
+        }
+        try await rig.settle()
+        #expect(await rig.isTrue())
+    }
+
+    @Test func manyCreatesOfDifferentNamesAllSucceed() async throws {
+        let rig = try await Rig()
+        let uuids = try await withThrowingTaskGroup(of: VMUUID.self) { group in
+            for number in 0..<50 {
+                group.addTask { try await rig.manager.create(linuxRequest("vm\(number)"), owner: 0) }
+            }
+            return try await group.reduce(into: Set()) { $0.insert($1) }
+        }
+        #expect(uuids.count == 50)
+        #expect(rig.fake.world.disks.count == 50)
+        #expect(await rig.isTrue())
+    }
+}
+
+extension Result {
+    fileprivate init(_ body: () async throws(Failure) -> Success) async {
+        do throws(Failure) {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
+    }
+}
