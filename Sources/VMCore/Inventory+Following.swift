@@ -43,6 +43,7 @@ extension Inventory {
             refreshInBackground(uuid)
         case .changed(let uuid), .undefined(let uuid):
             noteChange(uuid)
+            hearChange(of: uuid)
             refreshInBackground(uuid)
         }
         return nil
@@ -55,11 +56,24 @@ extension Inventory {
             if awaited == state { entries[uuid]?.statesAheadOfEvents.removeFirst() }
             return
         }
-        // What comes first of a start does not say how it started, so a start is read.
-        guard entry.vm.state != state, entry.vm.state != .shutOff else { return }
+        guard entry.vm.state != .shutOff else {
+            // What comes first of a start does not say how it started, so a start is read.
+            entries[uuid]?.heard = .state(state)
+            return
+        }
+        guard entry.vm.state != state else { return }
         entry.vm.state = state
         entry.vm.stateReason = reason
         store(entry)
+    }
+
+    /// An event that does not say the state may be that of a transition all the same.
+    private func hearChange(of uuid: VMUUID) {
+        if entries[uuid]?.statesAheadOfEvents.isEmpty == false {
+            entries[uuid]?.statesAheadOfEvents.removeFirst()
+        } else {
+            entries[uuid]?.heard = .change
+        }
     }
 
     /// Reads every VM and makes the inventory equal to that, except where something newer is known; tries again while the connection lasts.
@@ -139,7 +153,9 @@ extension Inventory {
         var entry = Entry(vm: Self.shown(vm, after: known))
         if let known {
             entry.statesAheadOfEvents = known.statesAheadOfEvents
-            if let state = entry.vm.state.toldByEvents, state != known.vm.state.toldByEvents {
+            if let state = entry.vm.state.toldByEvents, state != known.vm.state.toldByEvents,
+                known.heard != .change, known.heard != .state(state)
+            {
                 entry.statesAheadOfEvents.append(state)
             }
             // So many never come late: there is a state among them that no event tells of.

@@ -13,6 +13,15 @@ public actor Inventory {
         /// States that reads showed before the events that tell of them came, oldest first: until those have come, what an event
         /// says is older than what is shown.
         var statesAheadOfEvents: [VMState] = []
+        /// What the last event said, where not it is shown but the read that it caused.
+        var heard = Heard.nothing
+    }
+
+    enum Heard: Equatable {
+        case nothing
+        case state(VMState)
+        /// That it changed, not to what.
+        case change
     }
 
     /// What happened to a VM while somebody reads it.
@@ -108,6 +117,9 @@ public actor Inventory {
             try await refresh(uuid)
         } catch {
             log("cannot read the new VM \(uuid) yet: \(error)")
+            guard var entry = entries[uuid], entry.vm.state == .creating else { return }
+            entry.vm.state = .unknown
+            store(entry)
         }
     }
 
