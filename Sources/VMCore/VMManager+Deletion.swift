@@ -7,14 +7,16 @@ extension VMManager {
     /// - Returns: the paths of the VM's disks that were kept.
     /// - Throws: `invalidState` while it has a process.
     public func delete(_ uuid: VMUUID, deleteDisks: Bool) async throws(VMError) -> [String] {
-        try await turns.withTurn(for: uuid) { () async throws(VMError) -> [String] in
+        try await turns.withTurn(for: uuid, "delete") { () async throws(VMError) -> [String] in
             let vm = try await self.changeableVM(uuid, "delete")
-            guard vm.state == .shutOff else { throw Self.wrongState(vm, "delete", "; stop it first") }
+            guard vm.state == .shutOff else {
+                throw Self.wrongState(vm, "delete", vm.state == .creating ? "" : "; stop it first")
+            }
             do throws(VMError) {
                 let disks = try await self.hypervisor.disks(of: uuid)
                 try await self.hypervisor.undefine(uuid)
                 let kept = deleteDisks ? await self.deleteOwn(disks, of: vm) : disks.map(\.path)
-                try await self.inventory.refresh(uuid)
+                await self.showResult(uuid)
                 return kept
             } catch {
                 try? await self.inventory.refresh(uuid)
@@ -27,6 +29,7 @@ extension VMManager {
     ///
     /// The metadata that says so can be edited with other tools, so it is believed only for a file whose name carries the VM's UUID.
     private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> [String] {
+        guard await isGone(vm) else { return disks.map(\.path) }
         var kept: [String] = []
         for disk in disks {
             guard disk.isOwn, DiskName.belongs(disk.path, to: vm.uuid) else {
@@ -41,6 +44,20 @@ extension VMManager {
             }
         }
         return kept
+    }
+}
+
+extension VMManager {
+    /// Whether nothing is left of a VM whose definition was removed. One that somebody started in that moment runs on without a
+    /// definition, and needs its disks.
+    private func isGone(_ vm: VM) async -> Bool {
+        do throws(VMError) {
+            guard try await hypervisor.readVM(vm.uuid) != nil else { return true }
+            log("VM '\(vm.name)' \(vm.uuid) was started while it was deleted; it keeps its disks")
+        } catch {
+            log("VM '\(vm.name)' \(vm.uuid) is deleted, but whether it runs is not known, so its disks are kept: \(error)")
+        }
+        return false
     }
 }
 

@@ -20,9 +20,13 @@ extension VMManager {
         let vm = try await changeableVM(uuid, "stop")
         switch vm.state {
         case .running, .blocked:
-            try await change(uuid, "stop", if: { $0.isExecuting || $0 == .shuttingDown }) { [hypervisor] vm async throws(VMError) in
-                guard vm.state != .shuttingDown else { return }
-                try await hypervisor.requestShutdown(uuid)
+            guard !force || limit > .zero else { return try await destroyIfStillThere(uuid) }
+            do throws(VMError) {
+                try await requestShutdown(uuid)
+            } catch {
+                // A QEMU that hangs cannot take the request either, and force is for that.
+                guard force else { throw error }
+                return try await destroyIfStillThere(uuid)
             }
         case .shuttingDown:
             break
@@ -45,7 +49,15 @@ extension VMManager {
             return try await destroyIfStillThere(uuid)
         }
         // The state came with an event; what changes along with it is read before the caller is told.
-        try await inventory.refresh(uuid)
+        await showResult(uuid)
+    }
+
+    private func requestShutdown(_ uuid: VMUUID) async throws(VMError) {
+        let isAllowed: @Sendable (VMState) -> Bool = { $0.isExecuting || $0 == .shuttingDown }
+        try await change(uuid, "stop", if: isAllowed) { [hypervisor] vm async throws(VMError) in
+            guard vm.state != .shuttingDown else { return }
+            try await hypervisor.requestShutdown(uuid)
+        }
     }
 
     /// Ends the VM's process at once, as pulling the plug does. Waits for nobody: it is the way out when something else hangs.
@@ -59,7 +71,7 @@ extension VMManager {
             try? await inventory.refresh(uuid)
             throw error.saying("cannot destroy '\(vm.name)'")
         }
-        try await inventory.refresh(uuid)
+        await showResult(uuid)
     }
 
     /// At a forced stop's limit the guest may have just ended by itself, which is what was wanted.

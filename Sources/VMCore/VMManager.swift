@@ -43,7 +43,7 @@ public final class VMManager: Sendable {
         _ uuid: VMUUID, _ operation: String, if isAllowed: @Sendable (VMState) -> Bool,
         _ body: @escaping @Sendable (VM) async throws(VMError) -> Void
     ) async throws(VMError) {
-        try await turns.withTurn(for: uuid) { () async throws(VMError) in
+        try await turns.withTurn(for: uuid, operation) { () async throws(VMError) in
             let vm = try await self.changeableVM(uuid, operation)
             guard isAllowed(vm.state) else { throw Self.wrongState(vm, operation) }
             do throws(VMError) {
@@ -52,7 +52,16 @@ public final class VMManager: Sendable {
                 try? await self.inventory.refresh(uuid)
                 throw error.saying("cannot \(operation) '\(vm.name)'")
             }
-            try await self.inventory.refresh(uuid)
+            await self.showResult(uuid)
+        }
+    }
+
+    /// Has the inventory show what an operation did. What was done is no failure because its result cannot be read just now.
+    func showResult(_ uuid: VMUUID) async {
+        do throws(VMError) {
+            try await inventory.refresh(uuid)
+        } catch {
+            log("cannot read VM \(uuid) after changing it: \(error)")
         }
     }
 

@@ -7,14 +7,14 @@ actor VMTurns {
     static let maximumWaiting = 16
 
     /// Who waits, first come first; a VM is listed while somebody has the turn.
-    private var waiting: [VMUUID: [CheckedContinuation<Void, Never>]] = [:]
+    private(set) var waiting: [VMUUID: [CheckedContinuation<Void, Never>]] = [:]
 
     /// Runs `body` when everybody who came before has finished with this VM.
     /// - Throws: `busy` when too many wait; what `body` throws.
     nonisolated func withTurn<Result: Sendable>(
-        for uuid: VMUUID, _ body: @Sendable () async throws(VMError) -> Result
+        for uuid: VMUUID, _ operation: String, _ body: @Sendable () async throws(VMError) -> Result
     ) async throws(VMError) -> Result {
-        try await take(uuid)
+        try await take(uuid, operation)
         do throws(VMError) {
             let result = try await body()
             await giveBack(uuid)
@@ -25,13 +25,14 @@ actor VMTurns {
         }
     }
 
-    private func take(_ uuid: VMUUID) async throws(VMError) {
+    private func take(_ uuid: VMUUID, _ operation: String) async throws(VMError) {
         guard let queue = waiting[uuid] else {
             waiting[uuid] = []
             return
         }
         guard queue.count < Self.maximumWaiting else {
-            throw VMError(.busy, "too many operations wait for this VM already")
+            throw VMError(
+                .busy, "cannot \(operation) the VM: too many operations wait for it already; try again later")
         }
         await withCheckedContinuation { waiting[uuid, default: []].append($0) }
     }
