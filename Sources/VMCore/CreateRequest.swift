@@ -25,6 +25,8 @@ public struct CreateRequest: Hashable, Sendable {
 struct VMConfiguration: Hashable, Sendable {
     let name: VMName
     let uuid: VMUUID
+    /// Whether the caller chose the UUID, so that something of that UUID may be there from before.
+    let uuidIsChosen: Bool
     let template: String
     let guest: String
     let memoryMB: UInt64
@@ -39,12 +41,13 @@ struct VMConfiguration: Hashable, Sendable {
     init(_ request: CreateRequest, templates: TemplateLibrary) throws(VMError) {
         name = try VMName(request.name)
         uuid = request.uuid ?? .random()
+        uuidIsChosen = request.uuid != nil
         let template = try Self.template(for: request, in: templates)
         self.template = template.name
         guest = template.guest
         var values: [String: ParameterValue] = [:]
         for (key, value) in request.values {
-            guard let parameter = template.parameter(named: key), !parameter.isReserved else {
+            guard let parameter = template.parameter(named: key), !parameter.isReserved, !Self.given.contains(key) else {
                 throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
             }
             if key == "accelerator", value == .string("auto") { continue }
@@ -62,6 +65,9 @@ struct VMConfiguration: Hashable, Sendable {
         start = request.start
         self.values = values
     }
+
+    /// Parameters that the request has in places of their own.
+    private static let given: Set<String> = ["name", "uuid"]
 
     private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template {
         if let name = request.template {

@@ -112,16 +112,19 @@ extension VMManager {
     }
 
     private func make(_ configuration: VMConfiguration, _ xml: String, _ undo: inout Undo) async throws(VMError) {
-        let fileName = DiskName.make(for: configuration.name, configuration.uuid)
+        if configuration.uuidIsChosen, try await hypervisor.readVM(configuration.uuid) != nil {
+            // libvirt would define it anew, if the name is the same as well.
+            throw VMError(.alreadyExists, "there is a VM with that UUID")
+        }
+        try await makeDisk(configuration, &undo)
+        let uuid: VMUUID
         do throws(VMError) {
-            undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+            uuid = try await hypervisor.define(xml)
         } catch {
-            // Whoever gives up waiting does not know whether it was made; the name holds our UUID, so it is nobody else's.
-            if error.code == .timeout { undo.diskPath = try? await hypervisor.pathOfDisk(named: fileName) }
+            // A definition that was refused may be that of somebody else's VM with this UUID.
+            if error.leavesOutcomeOpen { undo.definition = configuration.uuid }
             throw error
         }
-        undo.definition = configuration.uuid
-        let uuid = try await hypervisor.define(xml)
         undo.definition = uuid
         guard uuid == configuration.uuid else {
             throw VMError(.templateInvalid, "template '\(configuration.template)' does not use the UUID that it is given")
@@ -136,10 +139,26 @@ extension VMManager {
         }
     }
 
+    private func makeDisk(_ configuration: VMConfiguration, _ undo: inout Undo) async throws(VMError) {
+        let fileName = DiskName.make(for: configuration.name, configuration.uuid)
+        do throws(VMError) {
+            undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+        } catch {
+            guard error.leavesOutcomeOpen else { throw error }
+            if configuration.uuidIsChosen {
+                log("disk \(fileName) may be left behind by the failed creation of '\(configuration.name)', or be older: \(error)")
+            } else {
+                // The name holds a UUID that nobody else can have.
+                undo.diskPath = try? await hypervisor.pathOfDisk(named: fileName)
+            }
+            throw error
+        }
+    }
+
     /// Takes back what was made, newest first. What cannot be removed is named in the log: the caller has the first error.
     private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
         if let uuid = undo.definition {
-            try? await hypervisor.destroy(uuid)
+            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.destroy(uuid) }
             await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.undefine(uuid) }
         }
         if let path = undo.diskPath {
@@ -156,8 +175,8 @@ extension VMManager {
     ) async {
         do throws(VMError) {
             try await step()
-        } catch where error.code == .notFound {
-            // It was never made.
+        } catch where error.code == .notFound || error.code == .invalidState {
+            // It was never made, or never started.
         } catch {
             log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")
         }
@@ -169,4 +188,9 @@ extension VMManager {
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(clamping: time.tv_sec) &* 1_000_000 &+ UInt64(clamping: time.tv_nsec / 1000)
     }
+}
+
+extension VMError {
+    /// Whether what was asked for may have been done all the same.
+    fileprivate var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
 }
