@@ -24,6 +24,8 @@ struct CallTable {
     var bySerial: [UInt32: Call] = [:]
     var waiting: [Waiting] = []
     var lastID: UInt64 = 0
+    /// Replies that nobody waits for: late, repeated or never asked for.
+    var unclaimedReplies = 0
 
     mutating func removeFirst(id: UInt64) -> Call? {
         if let index = waiting.firstIndex(where: { $0.call.id == id }) { return waiting.remove(at: index).call }
@@ -35,12 +37,14 @@ struct CallTable {
 extension BusLink {
     /// A number for a call that can be given up under it.
     func nextCallID() -> UInt64 {
+        loop.checkIsolated()
         calls.lastID += 1
         return calls.lastID
     }
 
     /// Sends a call; `completion` runs on the loop, exactly once.
     func startCall(_ message: DBusMessage, id: UInt64, timeout: Duration, completion: @escaping CallTable.Completion) {
+        loop.checkIsolated()
         loop.checkIsolated()
         guard state == .open || state == .opening else { return completion(.failure(DBusError.disconnected())) }
         let timer = loop.agenda.schedule(after: timeout) { [weak self] in
@@ -67,6 +71,7 @@ extension BusLink {
 
     /// Ends a call without its reply; nothing happens if it has ended already.
     func cancelCall(_ id: UInt64) {
+        loop.checkIsolated()
         guard let call = calls.removeFirst(id: id) else { return }
         finish(call, .failure(CancellationError()))
         startWaiting()
@@ -81,7 +86,10 @@ extension BusLink {
     /// Hands a reply to its call. Replies to nothing, and those of others than the one called, are dropped.
     func completeCall(with message: OpaquePointer) {
         let serial = dbus_message_get_reply_serial(message)
-        guard let call = calls.bySerial[serial] else { return }
+        guard let call = calls.bySerial[serial] else {
+            calls.unclaimedReplies += 1
+            return
+        }
         if let expected = call.expectedSender, let sender = dbus_message_get_sender(message) {
             let sender = String(cString: sender)
             guard sender == expected || sender == Self.busName else { return }

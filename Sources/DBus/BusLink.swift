@@ -4,8 +4,8 @@ import Synchronization
 
 /// One private libdbus connection, served by the loop.
 ///
-/// Unchecked: the C connection and all state are used on the thread of the loop only. Entry points are called from the
-/// connection actor, which lives there, from `EventLoop.execute`, and from libdbus, which the loop alone calls.
+/// Unchecked: the C connection and all state are used on the thread of the loop only. Entry points check that; the rest
+/// is called by them, by the loop and by libdbus, which the loop alone calls.
 final class BusLink: LoopSource, @unchecked Sendable {
     enum State { case opening, open, closing, closed }
 
@@ -38,6 +38,7 @@ final class BusLink: LoopSource, @unchecked Sendable {
     ///
     /// Only connect(2) itself waits, all else goes through the loop. Calls `dbus_connection_open_private`.
     func open(_ address: String, completion: @escaping @Sendable (Result<String, DBusError>) -> Void) {
+        loop.checkIsolated()
         do throws(DBusError) {
             outlet.connection = try Self.openConnection(address)
         } catch {
@@ -135,6 +136,7 @@ final class BusLink: LoopSource, @unchecked Sendable {
     /// Sends what is queued, then closes.
     func close() {
         loop.checkIsolated()
+        loop.checkIsolated()
         guard state == .open || state == .opening else { return }
         state = .closing
         // A bus that reads nothing any more shall not hold this up for ever.
@@ -171,11 +173,13 @@ final class BusLink: LoopSource, @unchecked Sendable {
     /// Calls `waiter` when the connection is closed, at once if it is.
     func whenClosed(_ id: UInt64, _ waiter: @escaping @Sendable () -> Void) {
         loop.checkIsolated()
+        loop.checkIsolated()
         if state == .closed { waiter() } else { closeWaiters[id] = waiter }
     }
 
     /// Calls a waiter before its time, if it still waits.
     func stopWaiting(_ id: UInt64) {
+        loop.checkIsolated()
         closeWaiters.removeValue(forKey: id)?()
     }
 }

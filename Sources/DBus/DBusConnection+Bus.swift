@@ -32,7 +32,7 @@ extension DBusConnection {
     public func nameOwner(_ name: String) async throws -> String? {
         do throws(DBusError) {
             return try await busCall("GetNameOwner", [.string(name)]).singleString.get()
-        } catch where error.name == DBusError.Name.nameHasNoOwner {
+        } catch  where error.name == DBusError.Name.nameHasNoOwner {
             return nil
         }
     }

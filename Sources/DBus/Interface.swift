@@ -56,7 +56,8 @@ public final class Interface: Sendable {
     /// Binds each declared method to its handler.
     /// - Throws: `InvalidArgs` if a declared method has no handler, a handler no declaration, a name is malformed or
     ///   declared twice, or a type is not valid.
-    public init(_ description: InterfaceDescription, methods handlers: [String: MethodHandler] = [:]) throws(DBusError) {
+    public init(_ description: InterfaceDescription, methods handlers: [String: MethodHandler] = [:]) throws(DBusError)
+    {
         try description.validate()
         var methods: [String: Method] = [:]
         for method in description.methods {
@@ -95,9 +96,15 @@ extension InterfaceDescription {
     private func validate(_ members: [(String, Signature)], _ kind: String) throws(DBusError) {
         var seen: Set<String> = []
         for (member, signature) in members {
-            guard NameSyntax.isMember(member) else { throw .invalidArgs("\(name): not a valid \(kind) name: \(member)") }
-            guard seen.insert(member).inserted else { throw .invalidArgs("\(name): \(kind) \(member) is declared twice") }
-            guard signature.isValid else { throw .invalidArgs("\(name).\(member): not a valid signature: \(signature)") }
+            guard NameSyntax.isMember(member) else {
+                throw .invalidArgs("\(name): not a valid \(kind) name: \(member)")
+            }
+            guard seen.insert(member).inserted else {
+                throw .invalidArgs("\(name): \(kind) \(member) is declared twice")
+            }
+            guard signature.isValid else {
+                throw .invalidArgs("\(name).\(member): not a valid signature: \(signature)")
+            }
         }
     }
 }

@@ -94,7 +94,8 @@ enum MessageEncoder {
             let done = bytes.withUnsafeBufferPointer { buffer in
                 var pointer = buffer.baseAddress
                 return buffer.isEmpty
-                    ? 1 : dbus_message_iter_append_fixed_array(&inner, Int32(element.code), &pointer, Int32(buffer.count))
+                    ? 1
+                    : dbus_message_iter_append_fixed_array(&inner, Int32(element.code), &pointer, Int32(buffer.count))
             }
             guard done != 0 else { throw .outOfMemory }
         }

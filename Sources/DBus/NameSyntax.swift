@@ -33,7 +33,8 @@ enum NameSyntax {
         var name = name
         return name.withUTF8 { bytes in
             guard bytes.first == UInt8(ascii: ":"), bytes.count <= maximumLength else { return false }
-            return isDotted(UnsafeBufferPointer(rebasing: bytes.dropFirst()), allowHyphen: true, allowLeadingDigit: true)
+            return isDotted(
+                UnsafeBufferPointer(rebasing: bytes.dropFirst()), allowHyphen: true, allowLeadingDigit: true)
         }
     }
 

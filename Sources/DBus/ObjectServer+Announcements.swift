@@ -12,7 +12,8 @@ extension ObjectServer {
     /// `InterfacesAdded(o, a{sa{sv}})`, from each object manager above.
     func announceAdded(_ path: ObjectPath, _ export: ObjectTree.Export) {
         for manager in tree.managers(above: path) {
-            try? sendSignal(manager.path, StandardInterface.objectManager, "InterfacesAdded") { (out) throws(DBusError) in
+            try? sendSignal(manager.path, StandardInterface.objectManager, "InterfacesAdded") {
+                (out) throws(DBusError) in
                 try MessageEncoder.string(path.rawValue, .objectPath, &out)
                 try MessageEncoder.container(.array(.byte), "{sa{sv}}", &out) { (out) throws(DBusError) in
                     try export.append(to: &out)

@@ -57,7 +57,8 @@ extension ObjectServer {
 
     private func invoke(_ method: Interface.Method, of interface: Interface, _ call: IncomingCall) throws(DBusError) {
         guard call.hasSignature(method.input) else {
-            throw call.wrongSignature(expected: String(decoding: method.input.dropLast().map(UInt8.init), as: UTF8.self))
+            throw call.wrongSignature(
+                expected: String(decoding: method.input.dropLast().map(UInt8.init), as: UTF8.self))
         }
         let address = call.address
         let methodCall = MethodCall(

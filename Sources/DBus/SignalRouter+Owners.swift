@@ -20,6 +20,7 @@ extension SignalRouter {
 
     /// Follows the owner of a name; `completion` runs when it is known.
     func acquireOwner(of name: String, completion: @escaping Completion) {
+        loop.checkIsolated()
         if var owner = owners[name] {
             owner.users += 1
             owner.waiting?.append(completion)

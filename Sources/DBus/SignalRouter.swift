@@ -2,7 +2,7 @@ import CDBus
 
 /// Brings signals to the streams that want them, and keeps the match rules that the bus needs for it.
 ///
-/// Unchecked: used on the thread of the loop only, from `BusLink` and the connection actor.
+/// Unchecked: used on the thread of the loop only. Entry points check that; the rest is called by `BusLink`.
 final class SignalRouter: @unchecked Sendable {
     typealias Completion = @Sendable (Result<Void, DBusError>) -> Void
 
@@ -22,7 +22,7 @@ final class SignalRouter: @unchecked Sendable {
         var waiting: [Completion]?
     }
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private weak var link: BusLink?
     private var subscriptions: [Subscription] = []
     private var lastID: UInt64 = 0
@@ -43,6 +43,7 @@ final class SignalRouter: @unchecked Sendable {
     /// Makes a stream; it gets what arrives from now on.
     func subscribe(_ rule: MatchRule, bufferLimit: Int) -> (id: UInt64, stream: SignalStream) {
         loop.checkIsolated()
+        loop.checkIsolated()
         lastID += 1
         let id = lastID
         let (stream, continuation) = SignalStream.Source.makeStream(
@@ -59,6 +60,7 @@ final class SignalRouter: @unchecked Sendable {
 
     /// Ends a stream and gives back what it held; nothing happens the second time.
     func unsubscribe(_ id: UInt64, throwing error: DBusError? = nil) {
+        loop.checkIsolated()
         guard let index = subscriptions.firstIndex(where: { $0.id == id }) else { return }
         let subscription = subscriptions.remove(at: index)
         subscription.continuation.finish(throwing: error)
@@ -68,6 +70,7 @@ final class SignalRouter: @unchecked Sendable {
 
     /// Notes what was acquired for a stream. If the stream has ended meanwhile, it is given back at once.
     func hold(_ id: UInt64, name: String? = nil, rule: String? = nil) {
+        loop.checkIsolated()
         guard let index = subscriptions.firstIndex(where: { $0.id == id }) else {
             if let rule { releaseMatch(rule) }
             if let name { releaseOwner(of: name) }
@@ -107,8 +110,12 @@ final class SignalRouter: @unchecked Sendable {
 
     // MARK: Match rules
 
+    /// The rules on the bus, with the number of their users.
+    var matchUsers: [String: Int] { matches.mapValues(\.users) }
+
     /// Adds a rule to the bus unless it is there; `completion` runs when the bus has confirmed it.
     func acquireMatch(_ rule: String, completion: @escaping Completion) {
+        loop.checkIsolated()
         if var match = matches[rule] {
             match.users += 1
             match.waiting?.append(completion)
@@ -149,7 +156,8 @@ final class SignalRouter: @unchecked Sendable {
     // MARK: Owners of names
 
     func askBus(
-        _ member: String, _ body: [DBusValue], _ completion: @escaping @Sendable (Result<DBusMessage, DBusError>) -> Void
+        _ member: String, _ body: [DBusValue],
+        _ completion: @escaping @Sendable (Result<DBusMessage, DBusError>) -> Void
     ) {
         guard let link else { return completion(.failure(.disconnected())) }
         link.callBus(member, body, completion: completion)
