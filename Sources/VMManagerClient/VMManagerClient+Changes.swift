@@ -16,7 +16,7 @@ extension VMManagerClient {
             let signals = try await connection.signals(
                 MatchRule(sender: BusNames.service, pathNamespace: BusNames.manager))
             let owner = try await connection.nameOwner(BusNames.service)
-            return Self.merge(signals, owners, owner: owner)
+            return merge(signals, owners, owner: owner)
         } catch let error as DBusError {
             throw ClientError(calling: "AddMatch", error)
         }
@@ -25,11 +25,11 @@ extension VMManagerClient {
     /// How many changes may wait for a reader.
     private static let bufferLimit = 65_536
 
-    private static func merge(
+    private func merge(
         _ signals: SignalStream, _ owners: SignalStream, owner: String?
     ) -> AsyncThrowingStream<VMChange, any Error> {
-        AsyncThrowingStream(bufferingPolicy: .bufferingOldest(bufferLimit)) { continuation in
-            let funnel = Funnel(continuation, ServiceWatch(owner: owner))
+        AsyncThrowingStream(bufferingPolicy: .bufferingOldest(Self.bufferLimit)) { continuation in
+            let funnel = Funnel(continuation, ServiceWatch(owner: owner), connection)
             let first = funnel.drain(signals) { watch, message in
                 guard let sender = message.sender, let change = VMChange(message) else { return [] }
                 return watch.signal(change, from: sender)
@@ -51,10 +51,16 @@ extension VMManagerClient {
 private final class Funnel: Sendable {
     private let continuation: AsyncThrowingStream<VMChange, any Error>.Continuation
     private let watch: Mutex<ServiceWatch>
+    /// Held so that the stream lives on without the client.
+    private let connection: DBusConnection
 
-    init(_ continuation: AsyncThrowingStream<VMChange, any Error>.Continuation, _ watch: ServiceWatch) {
+    init(
+        _ continuation: AsyncThrowingStream<VMChange, any Error>.Continuation, _ watch: ServiceWatch,
+        _ connection: DBusConnection
+    ) {
         self.continuation = continuation
         self.watch = Mutex(watch)
+        self.connection = connection
     }
 
     func drain(

@@ -36,8 +36,11 @@ struct Create: AsyncParsableCommand {
     @OptionGroup var service: ServiceOptions
 
     func validate() throws {
-        // What a name may be is the service's to say.
-        try Target.check(name)
+        do throws(VMError) {
+            _ = try VMName(name)
+        } catch {
+            throw ValidationError(error.message)
+        }
     }
 
     func run() async throws {

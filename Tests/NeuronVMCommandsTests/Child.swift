@@ -1,0 +1,1 @@
+../VMManagerClientTests/Child.swift

@@ -1,0 +1,141 @@
+import ArgumentParser
+import Foundation
+import Testing
+import VMManagerClient
+import VMModel
+
+@testable import NeuronVMCommands
+
+struct ParsingTests {
+    private func parse<Command: ParsableCommand>(_ type: Command.Type, _ arguments: String...) throws -> Command {
+        try #require(try NeuronVM.parseAsRoot(arguments) as? Command)
+    }
+
+    @Test func eachVerbIsParsed() throws {
+        #expect(try parse(List.self, "list", "--json").format.json)
+        #expect(try parse(List.self, "list", "-q").quiet)
+        #expect(try parse(Info.self, "info", "a", "--json").format.json)
+        #expect(try parse(Start.self, "start", "a", "b").targets.vms == ["a", "b"])
+        #expect(try parse(Pause.self, "pause", "a").targets.references == [.name("a")])
+        #expect(try parse(Resume.self, "resume", "a").targets.vms == ["a"])
+        #expect(try parse(Reboot.self, "reboot", "a").targets.vms == ["a"])
+        #expect(try parse(Reset.self, "reset", "--", "-x").targets.vms == ["-x"])
+        #expect(try parse(Autostart.self, "autostart", "a", "on").setting == .on)
+        #expect(try parse(XML.self, "xml", "a").target.reference == .name("a"))
+        #expect(try parse(Watch.self, "watch", "--json").json)
+        #expect(try parse(Templates.self, "templates", "linux-basic").name == "linux-basic")
+        #expect(try parse(Render.self, "render", "linux-basic", "a").template == "linux-basic")
+        #expect(try parse(Start.self, "start", "a", "--no-ask-password").service.noAskPassword)
+        let stop = try parse(Stop.self, "stop", "a", "--force", "--timeout", "5")
+        #expect(stop.force && stop.timeout == 5)
+        let delete = try parse(Delete.self, "delete", "a", "--delete-disk", "--yes")
+        #expect(delete.deleteDisk && delete.yes)
+    }
+
+    @Test func aUUIDIsTakenAsOne() throws {
+        let uuid = VMUUID(high: 1, low: 2)
+        #expect(try parse(Start.self, "start", uuid.description).targets.references == [.uuid(uuid)])
+    }
+
+    @Test(arguments: [
+        ["nonsense"], ["list", "extra"], ["list", "--json", "--quiet"], ["info"], ["start"], ["start", ""],
+        ["start", "-x"], ["stop", "a", "--timeout", "soon"], ["stop", "a", "--timeout", "-1"],
+        ["stop", "a", "--timeout", "86401"], ["autostart", "a"], ["autostart", "a", "maybe"], ["xml", "a", "b"],
+        ["create"], ["create", "../a"], ["create", "1"], ["create", "a", "--type", "beos"],
+        ["create", "a", "--memory", "0"], ["create", "a", "--memory", "much"], ["create", "a", "--cpus", "0"],
+        ["create", "a", "--cpus", "4294967296"], ["create", "a", "--disk", "512M"],
+        ["create", "a", "--parameter", "novalue"], ["create", "a", "--parameter", "=x"],
+        ["create", "a", "--parameter", "k=1", "--parameter", "k=2"], ["render", "linux-basic"],
+    ])
+    func wrongUsageIsRefused(_ arguments: [String]) {
+        do {
+            _ = try NeuronVM.parseAsRoot(arguments)
+            Issue.record("it was accepted")
+        } catch {
+            #expect(NeuronVM.exitCode(for: error).rawValue == 64)
+        }
+    }
+
+    @Test func onlyAClearYesIsOne() {
+        #expect(["y", "Y", "yes", "YES"].allSatisfy { Delete.isYes($0) })
+        #expect(!["", "n", "no", "yep", " "].contains { Delete.isYes($0) })
+        let question = Delete.question(name: "a\u{1b}", uuid: VMUUID(high: 0, low: 1), deleteDisk: true)
+        #expect(question.contains("'a\\u001b'") && question.contains("with its disks"))
+    }
+}
+
+struct CreateTests {
+    private func request(_ arguments: String..., templates: [TemplateSummary] = []) throws -> NewVM {
+        try Create.parse(arguments).newVM(templates: templates)
+    }
+
+    @Test func theDefaultIsAWindowsVM() throws {
+        let vm = try request("a")
+        #expect(vm.name == "a")
+        #expect(vm.guest == .windows)
+        #expect(vm.template == nil)
+        #expect((vm.memoryMB, vm.vcpus, vm.diskSizeGB) == (8192, 4, 64))
+        #expect(!vm.start && !vm.autostart && vm.isoPath == nil && vm.parameters.isEmpty)
+    }
+
+    @Test func optionsAreTaken() throws {
+        let vm = try request(
+            "a", "--type", "linux", "--memory", "512M", "--cpus", "2", "--disk", "10", "--start", "--autostart")
+        #expect(vm.guest == .linux)
+        #expect((vm.memoryMB, vm.vcpus, vm.diskSizeGB) == (512, 2, 10))
+        #expect(vm.start && vm.autostart)
+    }
+
+    @Test func aNamedTemplateKeepsItsOwnDefaults() throws {
+        let vm = try request("a", "--template", "linux-basic", "--memory", "2")
+        #expect(vm.template == "linux-basic")
+        #expect(vm.guest == nil)
+        #expect(vm.memoryMB == 2048)
+        #expect(vm.vcpus == nil && vm.diskSizeGB == nil)
+    }
+
+    @Test func parametersHaveTheDeclaredType() throws {
+        func template(_ name: String, _ guest: String, _ types: [(String, String)]) -> TemplateSummary {
+            TemplateSummary(
+                name: name, guest: guest, summary: "", parameters: types.map { .init(name: $0, type: $1) })
+        }
+        let templates = [
+            template("other", "windows", [("count", "s")]),
+            template("linux-basic", "linux", [("count", "t"), ("tpm", "b"), ("keys", "as"), ("text", "s")]),
+        ]
+        let vm = try request(
+            "a", "--type", "linux", "--parameter", "count=7", "--parameter", "tpm=yes", "--parameter", "keys=x,y",
+            "--parameter", "text=1=2", "--parameter", "unknown=5", templates: templates)
+        #expect(
+            vm.parameters == [
+                "count": .integer(7), "tpm": .boolean(true), "keys": .strings(["x", "y"]), "text": .string("1=2"),
+                "unknown": .string("5"),
+            ])
+        #expect(throws: Failure.self) {
+            try request("a", "--type", "linux", "--parameter", "count=x", templates: templates)
+        }
+        #expect(throws: Failure.self) {
+            try request("a", "--type", "linux", "--parameter", "tpm=maybe", templates: templates)
+        }
+    }
+
+    @Test func theISOFileMustBeOne() throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let file = directory.appendingPathComponent("a.iso")
+        try Data([1]).write(to: file)
+        let link = directory.appendingPathComponent("link.iso")
+        try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
+        let resolved = file.resolvingSymlinksInPath().path
+        let winding = "\(directory.path)/../\(directory.lastPathComponent)/link.iso"
+        #expect(try request("a", "--iso", winding).isoPath == resolved)
+        for (path, reason) in [
+            (directory.path, "not a regular file"), (directory.path + "/none", "No such file"),
+            (file.path + "/x", "Not a directory"), ("", "No such file"),
+        ] {
+            let failure = #expect(throws: Failure.self) { try request("a", "--iso", path) }
+            #expect(failure?.description.contains(reason) == true)
+        }
+    }
+}
