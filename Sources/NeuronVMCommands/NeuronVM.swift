@@ -1,4 +1,5 @@
 public import ArgumentParser
+import Glibc
 import VMManagerClient
 
 /// The command `neuron-vm`.
@@ -30,10 +31,21 @@ public struct NeuronVM: AsyncParsableCommand {
         throw ExitCode.failure
     }
 
+    /// Keeps the numbers of standard descriptors that are closed from going to something else: a connection to the bus that
+    /// had the number 1 would be sent the output. Writing to the stand-in fails, as it should.
+    ///
+    /// To be called before anything else.
+    public static func reserveStandardDescriptors() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number is the one that is missing.
+            _ = open("/dev/null", O_RDONLY)
+        }
+    }
+
     /// Runs the command line.
     /// - Returns: the exit code of the process.
     public static func run(_ arguments: [String]? = nil) async -> Int32 {
-        var command: any ParsableCommand
+        let command: any ParsableCommand
         do {
             command = try await asyncParseAsRoot(arguments)
         } catch {
@@ -43,6 +55,7 @@ public struct NeuronVM: AsyncParsableCommand {
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
+                var command = command
                 try command.run()
             }
             return 0

@@ -44,7 +44,7 @@ extension ClientError {
             case DBusError.Name.disconnected, DBusError.Name.noServer:
                 (.busUnreachable, "the connection to the message bus broke: \(text)")
             case DBusError.Name.noReply, DBusError.Name.timeout:
-                (.noReply, "no reply from the service to \(member), which may still be carried out: \(text)")
+                (.noReply, "no answer from the service: \(text)")
             case let name where Self.isAboutStarting(name):
                 (
                     .serviceNotRunning,

@@ -1,4 +1,8 @@
+import Dispatch
 import Glibc
 import NeuronVMCommands
 
-exit(await NeuronVM.run())
+// An asynchronous main would have opened descriptors before its first line.
+NeuronVM.reserveStandardDescriptors()
+Task { exit(await NeuronVM.run()) }
+dispatchMain()

@@ -103,6 +103,22 @@ struct BinaryTests {
         #expect(result.errors == "")
     }
 
+    @Test func closedDescriptorsAreNotReused() async throws {
+        let nothing = try #require(FileHandle(forReadingAtPath: "/dev/null"))
+        let result = try await run("--help", output: nothing.fileDescriptor)
+        #expect(result.status == 1)
+        #expect(result.errors == "neuron-vm: cannot write the output: Bad file descriptor\n")
+        let shell = try #require(Self.program)
+        let err = try ChildPipe()
+        let child = try Child(
+            "/bin/sh", ["-c", "exec \"$0\" --version >&-", shell.path], output: err.writing.fileDescriptor,
+            errors: err.writing.fileDescriptor)
+        try err.writing.close()
+        let text = await offPool { String(decoding: err.reading.readDataToEndOfFile(), as: UTF8.self) }
+        #expect(await child.ending().status == 1)
+        #expect(text == "neuron-vm: cannot write the output: Bad file descriptor\n")
+    }
+
     @Test func aFullDiskIsAFailure() async throws {
         let full = try #require(FileHandle(forWritingAtPath: "/dev/full"))
         let result = try await run("--help", output: full.fileDescriptor)

@@ -21,7 +21,7 @@ struct ParsingTests {
         #expect(try parse(Reboot.self, "reboot", "a").targets.vms == ["a"])
         #expect(try parse(Reset.self, "reset", "--", "-x").targets.vms == ["-x"])
         #expect(try parse(Autostart.self, "autostart", "a", "on").setting == .on)
-        #expect(try parse(XML.self, "xml", "a").target.reference == .name("a"))
+        #expect(try parse(XML.self, "xml", "a").target.vm == "a")
         #expect(try parse(Watch.self, "watch", "--json").json)
         #expect(try parse(Templates.self, "templates", "linux-basic").name == "linux-basic")
         #expect(try parse(Render.self, "render", "linux-basic", "a").template == "linux-basic")

@@ -160,14 +160,18 @@ struct TemplateRenderingTests {
                 """)
     }
 
-    @Test func parametersAreATable() {
+    @Test func parametersAreParagraphs() {
         #expect(
-            template.text(colours: false) == """
+            template.text == """
                 linux-basic (linux): Linux
 
-                Parameter  Default     Allowed     Meaning
-                memory_mb  4096 MiB    an integer  Memory.
-                key        (required)  text        A\\u001bkey.
+                memory_mb = 4096 MiB
+                    Memory.
+                    Allowed: an integer
+
+                key (required)
+                    A\\u001bkey.
+                    Allowed: text
 
                 """)
     }
@@ -199,5 +203,13 @@ struct FailureTests {
         #expect(Failure(ClientError(.noReply, "no reply")).description == "no reply")
         #expect(Failure(CancellationError()).description == "cancelled")
         #expect(Failure(Failure("x") as any Error) == Failure("x"))
+    }
+
+    @Test func theVMIsNamedOnce() {
+        let vm = VMReference.name("a1")
+        #expect(Failure(VMError(.notFound, "there is no VM"), about: vm).description == "a1: there is no VM")
+        #expect(Failure(VMError(.notFound, "there is no 'a1'"), about: vm).description == "there is no 'a1'")
+        #expect(Failure(VMError(.busy, "it is busy"), about: vm).description == "it is busy")
+        #expect(Failure(ClientError(.noReply, "no reply"), about: vm).description == "no reply")
     }
 }

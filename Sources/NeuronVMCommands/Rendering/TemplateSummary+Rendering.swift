@@ -19,22 +19,10 @@ enum TemplateList {
 }
 
 extension TemplateSummary {
-    /// What the template is, and a line for each of its parameters.
-    func text(colours: Bool) -> String {
-        let rows: [[Table.Cell]] = parameters.map { parameter in
-            let value = parameter.isRequired ? "(required)" : parameter.defaultValue?.text ?? ""
-            let unit = parameter.unit.isEmpty || parameter.defaultValue == nil ? "" : " " + parameter.unit
-            return [
-                .init(text: parameter.name), .init(text: value + unit), .init(text: parameter.allowed),
-                .init(text: parameter.documentation),
-            ]
-        }
-        let table = Table(
-            columns: [
-                .init(title: "Parameter"), .init(title: "Default"), .init(title: "Allowed"), .init(title: "Meaning"),
-            ], rows: rows)
-        return "\(Printable.escape(name)) (\(Printable.escape(guest))): \(Printable.escape(summary))\n\n"
-            + table.text(colours: colours)
+    /// What the template is, and a paragraph for each of its parameters.
+    var text: String {
+        "\(Printable.escape(name)) (\(Printable.escape(guest))): \(Printable.escape(summary))\n"
+            + parameters.map { "\n" + $0.text }.joined()
     }
 
     var json: JSON {
@@ -46,6 +34,14 @@ extension TemplateSummary {
 }
 
 extension TemplateSummary.Parameter {
+    /// Name and default, what it means, what is allowed.
+    fileprivate var text: String {
+        let unit = unit.isEmpty ? "" : " " + unit
+        let value = isRequired ? " (required)" : defaultValue.map { " = " + $0.text + unit } ?? ""
+        return [name + value, "    " + documentation, allowed.isEmpty ? "" : "    Allowed: " + allowed]
+            .filter { !$0.isEmpty }.map { Printable.escape($0) + "\n" }.joined()
+    }
+
     fileprivate var json: JSON {
         .object([
             ("name", .string(name)), ("type", .string(type)), ("allowed", .string(allowed)), ("unit", .string(unit)),

@@ -19,4 +19,12 @@ struct Failure: Error, Hashable, CustomStringConvertible {
         default: self.init(String(describing: error))
         }
     }
+
+    /// What is said about an error that concerns one VM. That a VM is missing the service says without its name, because it
+    /// does not repeat what a caller sent.
+    init(_ error: any Error, about vm: VMReference) {
+        let failure = Failure(error)
+        let isNameless = (error as? VMError)?.code == .notFound && !failure.description.contains(vm.description)
+        self = isNameless ? Failure("\(vm): \(failure)") : failure
+    }
 }

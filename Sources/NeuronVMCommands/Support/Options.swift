@@ -39,7 +39,15 @@ struct Target: ParsableArguments {
         try Self.check(vm)
     }
 
-    var reference: VMReference { VMReference(vm) }
+    /// Acts on the VM; a failure names it.
+    func act<Result>(_ body: (VMReference) async throws -> Result) async throws -> Result {
+        let reference = VMReference(vm)
+        do {
+            return try await body(reference)
+        } catch {
+            throw Failure(error, about: reference)
+        }
+    }
 
     static func check(_ name: String) throws {
         guard !name.isEmpty else { throw ValidationError("The name of a VM is empty.") }

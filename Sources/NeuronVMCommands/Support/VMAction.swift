@@ -28,7 +28,7 @@ extension VMAction {
                     do {
                         return (position, .success(try await act(on: vm, through: client)))
                     } catch {
-                        return (position, .failure(Failure(error)))
+                        return (position, .failure(Failure(error, about: vm)))
                     }
                 }
             }

@@ -21,6 +21,7 @@ struct Autostart: AsyncParsableCommand {
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
-        try await service.connect().setAutostart(target.reference, setting == .on)
+        let client = try await service.connect()
+        try await target.act { try await client.setAutostart($0, setting == .on) }
     }
 }

@@ -41,7 +41,12 @@ struct Delete: VMAction {
     private func confirmedVMs(_ client: VMManagerClient) async throws -> [VMUUID] {
         var confirmed: [VMUUID] = []
         for vm in targets.references {
-            let details = try await client.details(of: vm)
+            let details: VMDetails
+            do {
+                details = try await client.details(of: vm)
+            } catch {
+                throw Failure(error, about: vm)
+            }
             Output.tell(Self.question(name: details.name, uuid: details.uuid, deleteDisk: deleteDisk))
             guard Self.isYes(readLine() ?? "") else { throw Failure("nothing was deleted") }
             confirmed.append(details.uuid)

@@ -17,14 +17,13 @@ struct Templates: AsyncParsableCommand {
 
     func run() async throws {
         let templates = try await VMManagerClient.connect().templates()
-        let colours = Output.hasColours
         guard let name else {
             return try Output.write(
-                format.json ? TemplateList.json(templates) : TemplateList.table(templates, colours: colours))
+                format.json ? TemplateList.json(templates) : TemplateList.table(templates, colours: Output.hasColours))
         }
         guard let template = templates.first(where: { $0.name == name }) else {
             throw Failure("there is no template '\(name)'; 'neuron-vm templates' lists them")
         }
-        try Output.write(format.json ? template.json.text + "\n" : template.text(colours: colours))
+        try Output.write(format.json ? template.json.text + "\n" : template.text)
     }
 }

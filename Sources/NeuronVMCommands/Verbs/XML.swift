@@ -13,6 +13,7 @@ struct XML: AsyncParsableCommand {
     @OptionGroup var service: ServiceOptions
 
     func run() async throws {
-        try Output.writeDocument(try await service.connect().xml(of: target.reference))
+        let client = try await service.connect()
+        try Output.writeDocument(try await target.act { try await client.xml(of: $0) })
     }
 }
