@@ -38,9 +38,6 @@ actor DiskPool {
 
     func create(_ fileName: String, sizeBytes: UInt64) async throws -> String {
         let pool = try await ready()
-        guard try await pool.info().available >= Self.leastFreeBytes else {
-            throw VMError(.noSpace, "the storage pool '\(Self.name)' is full")
-        }
         do {
             let volume = try await pool.createVolume(
                 xml: """
@@ -52,7 +49,8 @@ actor DiskPool {
                     """)
             return try await volume.path()
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .storageVolExist {
-            // libvirt removes what it began. That the space ran out meanwhile it says in words only.
+            // libvirt removes what it began. That the space ran out it says in words only, so it is measured.
+            try await pool.refresh()
             guard try await pool.info().available >= Self.leastFreeBytes else {
                 throw VMError(.noSpace, "the storage pool '\(Self.name)' is full", cause: VMError.Cause(error))
             }

@@ -42,7 +42,10 @@ extension HypervisorEvent {
     init?(_ event: DomainEvent) {
         let uuid = VMUUID(event.uuid)
         switch event.kind {
-        case .lifecycle(let lifecycle): self = Self.lifecycle(uuid, lifecycle)
+        case .lifecycle(let lifecycle):
+            // QEMU says this too while it is being ended from outside; the end itself follows at once.
+            guard lifecycle.event != .shutdown || lifecycle.detail != .shutdownHost else { return nil }
+            self = Self.lifecycle(uuid, lifecycle)
         case .metadataChange, .controlError: self = .changed(uuid)
         default: return nil
         }
@@ -110,4 +113,9 @@ extension VMError.Cause {
         self.init(
             domain: error.source.rawValue, code: error.code.rawValue, operation: error.operation, text: error.message)
     }
+}
+
+extension DomainEvent.LifecycleDetail {
+    /// `.shutdown`: by a signal to QEMU. `VIR_DOMAIN_EVENT_SHUTDOWN_HOST`
+    fileprivate static let shutdownHost = DomainEvent.LifecycleDetail(rawValue: 2)
 }

@@ -8,7 +8,7 @@ extension VMManager {
     /// - Throws: `invalidState` while it has a process.
     public func delete(_ uuid: VMUUID, deleteDisks: Bool) async throws(VMError) -> [String] {
         try await turns.withTurn(for: uuid, "delete") { () async throws(VMError) -> [String] in
-            let vm = try await self.changeableVM(uuid, "delete")
+            let vm = try await self.changeableVM(uuid, "delete") { $0 == .shutOff }
             guard vm.state == .shutOff else {
                 throw Self.wrongState(vm, "delete", vm.state == .creating ? "" : "; stop it first")
             }

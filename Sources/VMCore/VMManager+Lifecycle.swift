@@ -17,7 +17,7 @@ extension VMManager {
     ///   - force: whether the VM's process is ended at the limit.
     /// - Throws: `timeout` at the limit without `force`, and the VM runs on; `invalidState`.
     public func stop(_ uuid: VMUUID, within limit: Duration, force: Bool) async throws(VMError) {
-        let vm = try await changeableVM(uuid, "stop")
+        let vm = try await changeableVM(uuid, "stop") { $0.isExecuting || $0 == .shuttingDown }
         switch vm.state {
         case .running, .blocked:
             guard !force || limit > .zero else { return try await destroyIfStillThere(uuid) }
@@ -63,7 +63,7 @@ extension VMManager {
     /// Ends the VM's process at once, as pulling the plug does. Waits for nobody: it is the way out when something else hangs.
     /// - Throws: `invalidState` when it has no process.
     public func destroy(_ uuid: VMUUID) async throws(VMError) {
-        let vm = try await changeableVM(uuid, "destroy")
+        let vm = try await changeableVM(uuid, "destroy", if: \.mayHaveProcess)
         guard vm.state.mayHaveProcess else { throw Self.wrongState(vm, "destroy") }
         do throws(VMError) {
             try await hypervisor.destroy(uuid)

@@ -38,13 +38,24 @@ public final class VMManager: Sendable {
         return vm
     }
 
+    /// The same for an operation that needs certain states. What another tool did a moment ago may not be known yet, so the VM is
+    /// read before it is refused.
+    func changeableVM(
+        _ uuid: VMUUID, _ operation: String, if isAllowed: (VMState) -> Bool
+    ) async throws(VMError) -> VM {
+        let vm = try await changeableVM(uuid, operation)
+        guard !isAllowed(vm.state), vm.state != .creating else { return vm }
+        try await inventory.refresh(uuid)
+        return try await changeableVM(uuid, operation)
+    }
+
     /// Changes a VM in its turn, if its state allows it, and returns when the inventory shows the result.
     func change(
         _ uuid: VMUUID, _ operation: String, if isAllowed: @Sendable (VMState) -> Bool,
         _ body: @escaping @Sendable (VM) async throws(VMError) -> Void
     ) async throws(VMError) {
         try await turns.withTurn(for: uuid, operation) { () async throws(VMError) in
-            let vm = try await self.changeableVM(uuid, operation)
+            let vm = try await self.changeableVM(uuid, operation, if: isAllowed)
             guard isAllowed(vm.state) else { throw Self.wrongState(vm, operation) }
             do throws(VMError) {
                 try await body(vm)

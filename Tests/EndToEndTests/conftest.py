@@ -46,12 +46,12 @@ class VMs:
         name = self.name()
         return name, self.client.create(name, **{**TEST_DEFAULTS, **options})
 
-    def define(self, name=None, **details):
+    def define(self, name=None, uuid=None, **details):
         """A VM that virsh has defined: its name and UUID."""
         if name is None:
             name = self.name()
         path = pathlib.Path("/run/tmp/foreign.xml")
-        path.write_text(foreign_xml(name, **details), encoding="utf-8")
+        path.write_text(foreign_xml(name, uuid, **details), encoding="utf-8")
         virsh("define", str(path))
         return name, virsh("domuuid", name)
 

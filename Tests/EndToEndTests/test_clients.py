@@ -184,9 +184,12 @@ def test_busctl(vms):
 
 def test_gdbus(vms, stream):
     monitor = stream("gdbus", "monitor", "--system", "--dest", NAME)
-    monitor.wait("is owned by")
-    name, path = vms.create()
-    monitor.wait(f"VMAdded (objectpath '{path}'")
+    # It does not say when it has begun to listen; the first VM that it tells of is the sign.
+    for _ in range(30):
+        name, path = vms.create()
+        if monitor.has_printed(f"VMAdded (objectpath '{path}'", within=1):
+            break
+    assert "is owned by" in monitor.text
     shown = run("gdbus", "introspect", "--system", "--recurse", "--dest", NAME, "--object-path", MANAGER).stdout
     assert f"node {path} {{" in shown
     assert "interface org.neuronos.VMManager.VM {" in shown

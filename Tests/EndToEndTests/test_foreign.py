@@ -57,11 +57,8 @@ def test_a_transient_vm_comes_running_and_goes_when_it_ends(client, vms, recorde
 def test_a_changed_definition_changes_the_properties(client, vms, recorder):
     name, uuid = vms.define()
     path = vm_path(uuid)
-    virsh("setvcpus", name, "3", "--config", "--maximum")
-    virsh("setvcpus", name, "3", "--config")
-    recorder.wait(lambda s: s.path == path and s.changed.get("VCPUs") == 3)
-    virsh("setmaxmem", name, "128M", "--config")
-    recorder.wait(lambda s: s.path == path and s.changed.get("MemoryMB") == 128)
+    vms.define(name, uuid, vcpus=3, memory_mb=128)
+    recorder.wait(lambda s: s.path == path and s.changed.get("VCPUs") == 3 and s.changed.get("MemoryMB") == 128)
     assert client.list()[name][4:6] == (128, 3)
 
 
@@ -76,11 +73,11 @@ def test_a_renamed_vm_keeps_its_object(client, vms, recorder):
 
 
 def test_names_that_other_tools_allow_are_listed_as_they_are(client, vms):
-    names = ["blank in name", "tab\tin name", "caf\u00e9", "cafe\u0301", "right\u202eto left", "a&amp;b"]
+    names = ["blank in name", "tab\tin name", "caf\u00e9", "cafe\u0301", "right\u202eto left", "a&b"]
     for name in names:
-        vms.later(lambda name=name: virsh("undefine", name.replace("&amp;", "&")))
+        vms.later(lambda name=name: virsh("undefine", name))
         vms.define(name)
-    wanted = {name.replace("&amp;", "&") for name in names}
+    wanted = set(names)
     assert wanted <= set(client.list())
     for name in wanted:
         path = client.manager("GetVM", "(s)", name)

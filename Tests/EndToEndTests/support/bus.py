@@ -32,7 +32,9 @@ def options(values):
             return GLib.Variant("b", value)
         if isinstance(value, dict):
             return GLib.Variant("a{sv}", options(value))
-        return GLib.Variant(OPTION_TYPES.get(key, "t" if isinstance(value, int) else "s"), value)
+        if isinstance(value, str):
+            return GLib.Variant("s", value)
+        return GLib.Variant(OPTION_TYPES.get(key, "t"), value)
 
     return {key: variant(key, value) for key, value in values.items()}
 
@@ -88,9 +90,9 @@ class Client:
     def manager(self, member, signature="()", *arguments, timeout=60):
         return self.call(MANAGER, MANAGER_INTERFACE, member, signature, arguments, timeout)
 
-    def vm(self, path, member, timeout=60, **values):
+    def vm(self, path, member, **values):
         """A method of a VM that has nothing but options."""
-        return self.call(path, VM_INTERFACE, member, "(a{sv})", (options(values),), timeout)
+        return self.call(path, VM_INTERFACE, member, "(a{sv})", (options(values),), timeout=120)
 
     def create(self, name, **values):
         return self.manager("CreateVM", "(sa{sv})", name, options(values))

@@ -2,7 +2,8 @@
 
 import os
 import select
-import time
+import threading
+from xml.sax.saxutils import escape
 
 from .system import virsh
 
@@ -11,31 +12,49 @@ POWERBUTTON = "NEURON-GUEST-POWERBUTTON"
 
 
 class Console:
-    """The first serial port of a running VM."""
+    """The first serial port of a running VM, read all the time: what nobody has read when it goes off is lost with it."""
 
     def __init__(self, name):
         self.text = ""
+        self.changed = threading.Condition()
+        self.ended = False
         self.file = os.open(virsh("ttyconsole", name), os.O_RDWR | os.O_NOCTTY)
+        self.stop, self.stopped = os.pipe()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while True:
+            readable, _, _ = select.select([self.file, self.stop], [], [])
+            try:
+                data = b"" if self.stop in readable else os.read(self.file, 65536)
+            except OSError:
+                data = b""
+            with self.changed:
+                self.text += data.decode(errors="replace")
+                self.ended = not data
+                self.changed.notify_all()
+            if not data:
+                return
 
     def close(self):
+        os.close(self.stopped)
+        self.reader.join()
         os.close(self.file)
+        os.close(self.stop)
 
     def write(self, line):
         os.write(self.file, f"{line}\n".encode())
 
     def wait(self, marker, timeout=90):
-        """Reads until a line with the marker has come."""
-        deadline = time.monotonic() + timeout
-        while marker not in self.text:
-            readable, _, _ = select.select([self.file], [], [], max(0.0, deadline - time.monotonic()))
-            assert readable, f"no {marker} on the console within {timeout} s, but:\n{self.text}"
-            try:
-                self.text += os.read(self.file, 65536).decode(errors="replace")
-            except OSError:
-                raise AssertionError(f"the console ended before {marker}:\n{self.text}") from None
+        """Waits until the marker has come."""
+        with self.changed:
+            self.changed.wait_for(lambda: marker in self.text or self.ended, timeout)
+            end = "the console ended" if self.ended else f"{timeout} s are over"
+            assert marker in self.text, f"no {marker} when {end}, but:\n{self.text}"
 
 
-def foreign_xml(name, uuid=None, disk=None):
+def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64):
     """A small VM as another tool would define it: with no UEFI and no medium, so that it starts at once."""
     identity = f"<uuid>{uuid}</uuid>" if uuid else ""
     devices = ""
@@ -44,9 +63,9 @@ def foreign_xml(name, uuid=None, disk=None):
         devices = f"<disk type='file'>{driver}<source file='{disk}'/><target dev='vda' bus='virtio'/></disk>"
     return f"""
 <domain type='qemu'>
-  <name>{name}</name>{identity}
-  <memory unit='MiB'>64</memory>
-  <vcpu>1</vcpu>
+  <name>{escape(name)}</name>{identity}
+  <memory unit='MiB'>{memory_mb}</memory>
+  <vcpu>{vcpus}</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
   <features><acpi/></features>
   <devices>{devices}<controller type='usb' model='none'/><memballoon model='none'/></devices>
