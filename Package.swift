@@ -1,11 +1,13 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+/// The language rules that all targets share. `WARNINGS=errors` in the environment, as the checks set it, lets no warning pass.
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + (Context.environment["WARNINGS"] == "errors" ? [.unsafeFlags(["-warnings-as-errors"])] : [])
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -63,16 +65,19 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .target(
+            name: "VMTestSupport", dependencies: ["VMCore", "VMModel", "VMTemplates"], path: "Tests/VMTestSupport",
+            swiftSettings: strict),
         tests("DBus"),
         tests("Libvirt"),
         tests("VMModel"),
         tests("VMTemplates", ["VMModel"]),
-        tests("VMCore", ["VMModel", "VMTemplates"]),
-        tests("LibvirtHypervisor", ["VMCore", "VMModel"]),
+        tests("VMCore", ["VMModel", "VMTemplates", "VMTestSupport"]),
+        tests("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel"]),
         tests("VMManagerAPI", ["DBus", "VMModel"]),
-        tests("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates"]),
+        tests("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", "VMTestSupport", logging]),
         tests("VMManagerClient", ["DBus", "VMManagerAPI", "VMModel"]),
-        tests("NeuronVMCommands", ["VMManagerClient", "VMModel"]),
+        tests("NeuronVMCommands", ["VMManagerClient", "VMModel", argumentParser]),
     ],
     swiftLanguageModes: [.v6]
 )

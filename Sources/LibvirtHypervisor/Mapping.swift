@@ -103,7 +103,7 @@ extension VMError {
             (.hostUnsupported, "the host cannot do what it asks for")
         case .xmlError, .xmlDetail, .xmlInvalidSchema: (.templateInvalid, "libvirt does not accept the definition")
         case .noConnect, .invalidConnection, .rpc: (.hypervisorUnavailable, "libvirt cannot be reached; try again later")
-        default: (.failed, "libvirt could not do it; the service's log says why")
+        default: (.failed, "libvirt could not do it; the service's log has the reason")
         }
     }
 }

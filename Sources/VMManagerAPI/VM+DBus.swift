@@ -52,7 +52,7 @@ extension VMSummary {
 
 extension String {
     /// The text as the bus can carry it, which is without NUL.
-    fileprivate var busText: String {
+    var busText: String {
         utf8.contains(0) ? String(decoding: utf8.map { $0 == 0 ? UInt8(ascii: "?") : $0 }, as: UTF8.self) : self
     }
 }

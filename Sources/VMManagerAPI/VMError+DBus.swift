@@ -7,6 +7,12 @@ extension VMError {
         DBusError(name: BusNames.errorPrefix + code.rawValue, message: message)
     }
 
+    /// The error as it goes to a caller who may see everything on this host: with libvirt's own words, where there are any.
+    public var busErrorWithCause: DBusError {
+        guard let cause else { return busError }
+        return DBusError(name: busError.name, message: "\(message) (libvirt: \(cause.text.busText))")
+    }
+
     /// An error of this service as a client received it; nil for errors with other names. A code that this version does not know is kept.
     public init?(_ error: DBusError) {
         guard error.name.hasPrefix(BusNames.errorPrefix) else { return nil }

@@ -10,6 +10,9 @@ struct Authorizer: Sendable {
     struct Caller: Sendable {
         /// From the bus, which has it from the kernel.
         let uid: UInt32
+
+        /// Whether libvirt's own words, which may hold paths, are fit for this caller.
+        var maySeeCauses: Bool { uid == 0 }
     }
 
     /// - Parameter vm: the VM that will be acted on, and no other.

@@ -45,19 +45,20 @@ struct Handlers: Sendable {
         _ access: Access, _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
     ) -> MethodHandler {
         .task { [authorizer, logger] call in
+            var caller: Authorizer.Caller?
             do throws(VMError) {
                 let prepared = try await prepare(call)
-                let caller: Authorizer.Caller
                 do throws(DBusError) {
                     caller = try await authorizer.authorize(call, access, prepared.vm)
                 } catch {
                     logger.notice("refused \(call.member) to \(call.sender): \(error.message)")
                     return .failure(error)
                 }
+                guard let caller else { return .failure(.accessDenied("it is not known who calls")) }
                 return .success(try await prepared.run(caller))
             } catch {
                 logger.notice("\(call.member) for \(call.sender) failed: \(error)")
-                return .failure(error.busError)
+                return .failure(caller?.maySeeCauses == true ? error.busErrorWithCause : error.busError)
             }
         }
     }
