@@ -8,6 +8,8 @@ public indirect enum DBusType: Hashable, Sendable {
 
     /// The type in signature form, for example `a{sv}`.
     public var signature: String {
+        // The types of most variants; this is on the way of every property that is read.
+        if isBasic || self == .variant { return String(UnicodeScalar(code)) }
         var bytes: [UInt8] = []
         appendSignature(to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
