@@ -54,4 +54,7 @@ public final class BlockingPool: Sendable {
 
     /// How many threads the pool has now, and how many of them run a call that nobody waits for.
     var threadCounts: (all: Int, stuck: Int) { scheduler.threadCounts }
+
+    /// How many calls wait for a thread.
+    var waitingCount: Int { scheduler.waitingCount }
 }

@@ -18,6 +18,8 @@ final class CallScheduler: Sendable {
         /// Calls that wait or run.
         var entries: [ObjectIdentifier: Entry] = [:]
         var threads = 0
+        /// Threads that are made and have not looked at the queue yet; each will take a call.
+        var starting = 0
         var idle = 0
         var stuck = 0
         var number = 0
@@ -45,6 +47,10 @@ final class CallScheduler: Sendable {
 
     var threadCounts: (all: Int, stuck: Int) {
         state.withLock { ($0.threads, $0.stuck) }
+    }
+
+    var waitingCount: Int {
+        state.withLock { $0.waiting }
     }
 
     /// Queues a call; without a deadline it is made however long that takes.
@@ -100,8 +106,9 @@ final class CallScheduler: Sendable {
             if state.idle > 0 {
                 state.idle -= 1
                 wakeUps.wakesWorker = true
-            } else if state.threads < size + min(state.stuck, spare) {
+            } else if state.waiting > state.starting, state.threads < size + min(state.stuck, spare) {
                 state.threads += 1
+                state.starting += 1
                 state.number += 1
                 wakeUps.newThread = state.number
             }
@@ -133,6 +140,7 @@ final class CallScheduler: Sendable {
     private func failIfThreadless() {
         let orphans = state.withLock { state -> [Entry] in
             state.threads -= 1
+            state.starting -= 1
             guard state.threads == 0 else { return [] }
             defer {
                 state.queue = []
@@ -145,6 +153,7 @@ final class CallScheduler: Sendable {
     }
 
     private func runWorker() {
+        state.withLock { $0.starting -= 1 }
         while true {
             switch state.withLock({ next(&$0) }) {
             case .call(let call):

@@ -13,11 +13,11 @@ final class ConnectionCore: Sendable {
     }
 
     let pool: BlockingPool
-    /// What libvirt holds of ours: the boxes of callbacks.
-    let callbacks: Gate
-    let events: EventHub
     /// Why the connection ended.
-    let ended = OneShot<CloseReason>()
+    let ended: OneShot<CloseReason>
+    let events: EventHub
+    /// What libvirt holds of ours: the boxes of event callbacks.
+    let callbacks = Gate()
     private let left = OneShot<Int>()
     private let calls = Gate()
     private let state = Mutex(State())
@@ -25,19 +25,17 @@ final class ConnectionCore: Sendable {
     private let registration = Mutex(())
     private let owned: OwnedConnection
 
-    /// Takes over an open connection: the core closes it.
-    init(owning owned: OwnedConnection, pool: BlockingPool) {
-        self.owned = owned
-        self.pool = pool
-        let callbacks = Gate()
+    /// Opens a connection. Blocks.
+    init(opening uri: String, pool: BlockingPool) throws {
+        let ended = OneShot<CloseReason>()
         let events = EventHub()
-        self.callbacks = callbacks
+        owned = try .open(uri) { reason in
+            ended.deliver(reason)
+            events.finish()
+        }
+        self.pool = pool
+        self.ended = ended
         self.events = events
-        owned.watch(
-            CloseCallbackBox(gate: callbacks) { [ended] reason in
-                ended.deliver(reason)
-                events.finish()
-            })
     }
 
     deinit {
@@ -117,8 +115,11 @@ extension ConnectionCore {
     }
 
     func release(_ key: UInt64) {
-        guard let object = state.withLock({ $0.objects.remove(key) }) else { return }
-        object.kind.release(object.pointer)
+        // Under the lock, so that closing finds either the reference or nothing of it; while it is held this is local.
+        state.withLock { state in
+            guard let object = state.objects.remove(key) else { return }
+            object.kind.release(object.pointer)
+        }
     }
 }
 
@@ -140,34 +141,39 @@ extension ConnectionCore {
 extension ConnectionCore {
     /// Ends the connection: no new calls, events off, handles released, and then libvirt's own close.
     ///
-    /// - Returns: the references that are left: 0, or more if a call still hangs at the deadline. That call gives its own
-    ///   back.
+    /// - Returns: the references that are left: 0, or more if a call still hangs at the deadline. That call gives its
+    ///   own back.
     func close(deadline: Duration) async -> Int {
         let isFirst = state.withLock { state in
             defer { state.isClosing = true }
             return !state.isClosing
         }
-        // A second caller waits for the first, uncancelled: closing takes a bounded time.
-        guard isFirst else { return (try? await left.wait()) ?? 0 }
-        await calls.waitUntilEmpty(atMost: deadline)
+        // A task of its own: closing is not left half done when the caller is cancelled.
         let closing = Task {
-            try? await pool.run(deadline: deadline, operation: "virConnectClose") { self.closeNow() }
+            isFirst ? await closeInSteps(deadline) : (try? await left.wait()) ?? 0
         }
-        let count = await closing.value ?? 1
-        await callbacks.waitUntilEmpty(atMost: deadline)
-        ended.deliver(.client)
-        events.finish()
-        left.deliver(count)
-        return count
+        return await closing.value
     }
 
-    private func closeNow() -> Int {
-        let (callbackIDs, objects) = state.withLock { state in
+    private func closeInSteps(_ deadline: Duration) async -> Int {
+        await calls.waitUntilEmpty(atMost: deadline)
+        let callbackIDs = state.withLock { state in
             defer { state.callbackIDs = [] }
-            return (state.callbackIDs, state.objects.removeAll())
+            return state.callbackIDs
         }
-        owned.deregister(callbackIDs)
-        for object in objects { object.kind.release(object.pointer) }
-        return owned.close()
+        try? await pool.run(deadline: deadline, operation: "virConnectDomainEventDeregisterAny") { [owned] in
+            owned.deregister(callbackIDs)
+            // An event that is being delivered holds its domain, and that holds the connection.
+            if !callbackIDs.isEmpty { EventLoop.finishRound(atMost: deadline) }
+        }
+        await callbacks.waitUntilEmpty(atMost: deadline)
+        let count = try? await pool.run(deadline: deadline, operation: "virConnectClose") { [self] in
+            for object in state.withLock({ $0.objects.removeAll() }) { object.kind.release(object.pointer) }
+            return owned.close()
+        }
+        ended.deliver(.client)
+        events.finish()
+        left.deliver(count ?? 1)
+        return count ?? 1
     }
 }

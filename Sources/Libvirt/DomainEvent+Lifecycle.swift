@@ -70,6 +70,12 @@ extension DomainEvent {
         public static let suspendedIOError = LifecycleDetail(VIR_DOMAIN_EVENT_SUSPENDED_IOERROR.rawValue)
         /// `.resumed`: on request.
         public static let resumedUnpaused = LifecycleDetail(VIR_DOMAIN_EVENT_RESUMED_UNPAUSED.rawValue)
+        /// `.shutdown`: by itself, as far as libvirt can tell.
+        public static let shutdownFinished = LifecycleDetail(VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED.rawValue)
+        /// `.shutdown`: by the guest.
+        public static let shutdownGuest = LifecycleDetail(VIR_DOMAIN_EVENT_SHUTDOWN_GUEST.rawValue)
+        /// `.shutdown`: by a signal to the emulator.
+        public static let shutdownHost = LifecycleDetail(VIR_DOMAIN_EVENT_SHUTDOWN_HOST.rawValue)
         /// `.stopped`: the guest shut down.
         public static let stoppedShutdown = LifecycleDetail(VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN.rawValue)
         /// `.stopped`: forced off by the host.

@@ -41,9 +41,11 @@ extension LibvirtConnection {
                 return try DomainStats.askingEach(connection, filter, call)
             }
             defer { virDomainStatsRecordListFree(records) }
-            return UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
+            let stats = UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
                 record.flatMap { DomainStats($0.pointee) }
             }
+            let hasSizes = stats.isEmpty || stats.contains { $0.maximumMemoryInKiB != nil }
+            return hasSizes ? stats : try DomainStats.askingEach(connection, filter, call)
         }
     }
 }

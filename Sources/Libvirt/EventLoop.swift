@@ -12,6 +12,27 @@ enum EventLoop {
         try started.get()
     }
 
+    /// Waits until what the loop is doing now is done, at most that long. Blocks.
+    ///
+    /// Calls `virEventAddTimeout`: a timer that is due at once comes after everything of the present round.
+    static func finishRound(atMost time: Duration) {
+        let isDone = ThreadSignal()
+        let opaque = Unmanaged.passRetained(isDone).toOpaque()
+        let timer = virEventAddTimeout(
+            0,
+            { timer, opaque in
+                virEventRemoveTimeout(timer)
+                guard let opaque else { return }
+                Unmanaged<ThreadSignal>.fromOpaque(opaque).takeUnretainedValue().signal()
+            }, opaque,
+            { opaque in
+                guard let opaque else { return }
+                Unmanaged<ThreadSignal>.fromOpaque(opaque).release()
+            })
+        guard timer >= 0 else { return Unmanaged<ThreadSignal>.fromOpaque(opaque).release() }
+        isDone.wait(until: .now.advanced(by: time))
+    }
+
     private static let started: Result<Void, LibvirtError> = {
         // The default handler prints every error to stderr; ours are thrown.
         virSetErrorFunc(nil) { _, _ in }

@@ -4,9 +4,9 @@ import Synchronization
 final class Gate: Sendable {
     private struct State {
         var count = 0
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [OneShot<Bool>] = []
 
-        mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+        mutating func takeWaiters() -> [OneShot<Bool>] {
             defer { waiters = [] }
             return waiters
         }
@@ -22,35 +22,27 @@ final class Gate: Sendable {
     }
 
     func leave() {
-        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+        let waiters = state.withLock { state in
             state.count -= 1
             return state.count == 0 ? state.takeWaiters() : []
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters { waiter.deliver(true) }
     }
 
-    /// Waits until nobody is inside, or that long.
-    /// - Returns: whether it is empty.
+    /// Waits until nobody is inside, or that long, or until the task is cancelled.
+    /// - Returns: whether nobody was inside at that moment.
     @discardableResult
     func waitUntilEmpty(atMost time: Duration) async -> Bool {
-        if count == 0 { return true }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { try? await Task.sleep(for: time) }
-            group.addTask { await self.wait() }
-            await group.next()
-            group.cancelAll()
-            for waiter in self.state.withLock({ $0.takeWaiters() }) { waiter.resume() }
+        let isEmpty = OneShot<Bool>()
+        state.withLock { state in
+            if state.count == 0 { isEmpty.deliver(true) } else { state.waiters.append(isEmpty) }
         }
-        return count == 0
-    }
-
-    private func wait() async {
-        await withCheckedContinuation { continuation in
-            let isEmpty = state.withLock { state in
-                if state.count > 0 { state.waiters.append(continuation) }
-                return state.count == 0
-            }
-            if isEmpty { continuation.resume() }
+        if isEmpty.value == true { return true }
+        let timer = Task {
+            try await Task.sleep(for: time)
+            isEmpty.deliver(false)
         }
+        defer { timer.cancel() }
+        return (try? await isEmpty.wait()) ?? false
     }
 }

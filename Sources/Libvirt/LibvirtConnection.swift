@@ -25,7 +25,7 @@ public final class LibvirtConnection: Sendable {
     ) async throws -> LibvirtConnection {
         try await pool.run(deadline: deadline, operation: "virConnectOpen") {
             // Should the caller be gone by now, the core is dropped here, and closes what was opened.
-            LibvirtConnection(uri: uri, core: ConnectionCore(owning: try .open(uri), pool: pool))
+            LibvirtConnection(uri: uri, core: try ConnectionCore(opening: uri, pool: pool))
         }
     }
 

@@ -1,4 +1,5 @@
 import CLibvirt
+import Synchronization
 
 /// Why a connection has ended. `virConnectCloseReason`
 public enum CloseReason: Sendable, Hashable {
@@ -30,64 +31,69 @@ struct OwnedConnection: @unchecked Sendable {
     // Proof: a virConnectPtr may be used by several threads at once, and this is only a pointer; its core closes it
     // once.
     let pointer: OpaquePointer
+    private let closeBox: CloseCallbackBox
 
     /// Opens a connection. Blocks. Calls `virConnectOpen`.
-    static func open(_ uri: String) throws -> OwnedConnection {
+    /// - Parameter ended: is told when the daemon goes, on libvirt's event thread.
+    static func open(_ uri: String, ended: @escaping @Sendable (CloseReason) -> Void) throws -> OwnedConnection {
         try EventLoop.start()
         guard let pointer = virConnectOpen(uri) else {
             throw LibvirtError.last(operation: "virConnectOpen", object: uri)
         }
         // A driver without keepalive says so, and needs none: it runs in this process.
         virConnectSetKeepAlive(pointer, 5, 3)
-        return OwnedConnection(pointer: pointer)
-    }
-
-    /// Asks to be told when the daemon goes. Calls `virConnectRegisterCloseCallback`.
-    func watch(_ box: CloseCallbackBox) {
-        let opaque = Unmanaged.passRetained(box).toOpaque()
-        let result = virConnectRegisterCloseCallback(pointer, Self.closeCallback, opaque) { opaque in
+        let box = CloseCallbackBox(ended)
+        virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
             guard let opaque else { return }
-            Unmanaged<CloseCallbackBox>.fromOpaque(opaque).release()
+            Unmanaged<CloseCallbackBox>.fromOpaque(opaque).takeUnretainedValue().release()
         }
-        if result < 0 { Unmanaged<CloseCallbackBox>.fromOpaque(opaque).release() }
+        return OwnedConnection(pointer: pointer, closeBox: box)
     }
 
-    /// Ends callbacks; libvirt then frees their boxes, also when the daemon is gone. Calls
-    /// `virConnectDomainEventDeregisterAny`.
+    /// Ends callbacks; libvirt frees their boxes, also when the daemon is gone. Blocks.
+    ///
+    /// Calls `virConnectDomainEventDeregisterAny`.
     func deregister(_ callbackIDs: [Int32]) {
         for id in callbackIDs { virConnectDomainEventDeregisterAny(pointer, id) }
     }
 
-    /// Closes it. Calls `virConnectClose`.
+    /// Closes it. Blocks. Calls `virConnectUnregisterCloseCallback` and `virConnectClose`.
     /// - Returns: how many references are left; negative for an error.
     func close() -> Int {
         virConnectUnregisterCloseCallback(pointer, Self.closeCallback)
+        // No callback runs any more. Drivers without close callbacks (the test driver) took the box and never free it.
+        closeBox.release()
         return Int(virConnectClose(pointer))
     }
 
     /// One function for all connections: libvirt wants the same one again to unregister it.
     private static let closeCallback: virConnectCloseFunc = { _, reason, opaque in
         guard let opaque else { return }
-        Unmanaged<CloseCallbackBox>.fromOpaque(opaque).takeUnretainedValue().closed(CloseReason(reason))
+        Unmanaged<CloseCallbackBox>.fromOpaque(opaque).takeUnretainedValue().ended(CloseReason(reason))
     }
 }
 
 /// What libvirt's close callback holds: not the connection, which has to be free to end.
-final class CloseCallbackBox: Sendable {
-    private let gate: Gate
-    private let closed: @Sendable (CloseReason) -> Void
+private final class CloseCallbackBox: Sendable {
+    let ended: @Sendable (CloseReason) -> Void
+    private let isHeldByLibvirt = Mutex(false)
 
-    init(gate: Gate, closed: @escaping @Sendable (CloseReason) -> Void) {
-        self.gate = gate
-        self.closed = closed
-        gate.enter()
+    init(_ ended: @escaping @Sendable (CloseReason) -> Void) {
+        self.ended = ended
     }
 
-    deinit {
-        gate.leave()
+    /// A reference for libvirt.
+    func retained() -> UnsafeMutableRawPointer {
+        isHeldByLibvirt.withLock { $0 = true }
+        return Unmanaged.passRetained(self).toOpaque()
     }
 
-    func closed(_ reason: CloseReason) {
-        closed(reason)
+    /// Gives libvirt's reference back, once.
+    func release() {
+        let wasHeld = isHeldByLibvirt.withLock { isHeld in
+            defer { isHeld = false }
+            return isHeld
+        }
+        if wasHeld { Unmanaged.passUnretained(self).release() }
     }
 }
