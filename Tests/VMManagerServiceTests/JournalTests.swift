@@ -1,0 +1,93 @@
+import Foundation
+import Glibc
+import Logging
+import Testing
+
+@testable import VMManagerService
+
+@Suite struct JournalLogHandlerTests {
+    @Test(arguments: [
+        ("plain text", "plain text"), ("", ""), ("caf\u{e9} \u{1f600}", "caf\u{e9} \u{1f600}"),
+        ("a\nb", "a\\u{a}b"), ("a\r\n<0>forged", "a\\u{d}\\u{a}<0>forged"), ("a\tb", "a\\u{9}b"), ("\u{0}", "\\u{0}"),
+        ("\u{1b}[2J", "\\u{1b}[2J"), ("\u{7f}", "\\u{7f}"), ("\u{85}\u{9b}", "\\u{85}\\u{9b}"), ("\u{a0}", "\u{a0}"),
+        ("\u{200e}\u{200f}", "\\u{200e}\\u{200f}"), ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
+        ("\u{202a}\u{202e}", "\\u{202a}\\u{202e}"), ("\u{2066}\u{2069}", "\\u{2066}\\u{2069}"),
+    ])
+    func aLineStaysALine(_ text: String, _ line: String) {
+        #expect(JournalLogHandler.singleLine(text).utf8.elementsEqual(line.utf8))
+    }
+
+    @Test func aLongTextKeepsItsLength() {
+        let text = String(repeating: "x\n", count: 50_000)
+        #expect(JournalLogHandler.singleLine(text).utf8.count == 50_000 * 6)
+    }
+
+    @Test func thePrioritiesAreSyslogs() {
+        #expect(Logger.Level.allCases.map(JournalLogHandler.priority) == [7, 7, 6, 5, 4, 3, 2])
+    }
+}
+
+@Suite struct ServiceNotificationTests {
+    /// A socket as the service manager has one.
+    private final class Receiver {
+        let descriptor: Int32
+
+        init(_ address: [UInt8]) throws {
+            descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            var name = sockaddr_un()
+            name.sun_family = sa_family_t(AF_UNIX)
+            withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: address) }
+            let length = socklen_t(MemoryLayout<sa_family_t>.size + address.count)
+            let result = withUnsafePointer(to: &name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+            }
+            try #require(result == 0)
+        }
+
+        deinit { close(descriptor) }
+
+        /// The next datagram; sending is done when the call returns, so nothing has to be waited for.
+        func next() -> String? {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
+        }
+    }
+
+    @Test func tellsASocketWithAPath() throws {
+        let path = "/tmp/notify-\(UUID().uuidString)"
+        let receiver = try Receiver(Array(path.utf8))
+        defer { unlink(path) }
+        let notification = ServiceNotification(socket: path)
+        notification.ready()
+        #expect(receiver.next()?.split(separator: "\n").contains("READY=1") == true)
+        notification.stopping()
+        #expect(receiver.next() == "STOPPING=1")
+        #expect(receiver.next() == nil)
+    }
+
+    @Test func tellsAnAbstractSocket() throws {
+        let name = "notify-\(UUID().uuidString)"
+        let receiver = try Receiver([0] + Array(name.utf8))
+        ServiceNotification(socket: "@" + name).ready()
+        #expect(receiver.next()?.hasPrefix("READY=1") == true)
+    }
+
+    @Test func thePathMayBeAsLongAsItCan() throws {
+        let path = "/tmp/" + String(repeating: "n", count: 107 - 5)
+        unlink(path)
+        let receiver = try Receiver(Array(path.utf8))
+        defer { unlink(path) }
+        ServiceNotification(socket: path).ready()
+        #expect(receiver.next() != nil)
+    }
+
+    @Test(arguments: [
+        nil, "", "@", "relative", "unix:/run/x", "/nobody/listens/here", "@nobody-listens",
+        "/" + String(repeating: "x", count: 200),
+    ])
+    func whereNobodyListensNothingHappens(_ socket: String?) {
+        ServiceNotification(socket: socket).ready()
+        ServiceNotification(socket: socket).stopping()
+    }
+}
