@@ -19,6 +19,11 @@ public struct CreateRequest: Hashable, Sendable {
     public init(name: String) {
         self.name = name
     }
+
+    /// Whether `values` may hold the parameter: not what the service alone sets, nor what has a place of its own above.
+    public static func takes(_ parameter: TemplateParameter) -> Bool {
+        !parameter.isReserved && parameter.name != "name" && parameter.name != "uuid"
+    }
 }
 
 /// A new VM whose every value has been checked: nothing in it is a guess, and nothing later looks at what the caller sent.
@@ -47,7 +52,7 @@ struct VMConfiguration: Hashable, Sendable {
         guest = template.guest
         var values: [String: ParameterValue] = [:]
         for (key, value) in request.values {
-            guard let parameter = template.parameter(named: key), !parameter.isReserved, !Self.given.contains(key) else {
+            guard let parameter = template.parameter(named: key), CreateRequest.takes(parameter) else {
                 throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
             }
             if key == "accelerator", value == .string("auto") { continue }
@@ -65,9 +70,6 @@ struct VMConfiguration: Hashable, Sendable {
         start = request.start
         self.values = values
     }
-
-    /// Parameters that the request has in places of their own.
-    private static let given: Set<String> = ["name", "uuid"]
 
     private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template {
         if let name = request.template {

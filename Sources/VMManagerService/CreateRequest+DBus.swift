@@ -49,7 +49,7 @@ extension CreateRequest {
 extension Template {
     /// The template's row in the reply of `ListTemplates`.
     var busValue: DBusValue {
-        let parameters = parameters.filter { !$0.isReserved }.map { ($0.name, $0.busValue) }
+        let parameters = parameters.filter(CreateRequest.takes).map { ($0.name, $0.busValue) }
         return .structure([.string(name), .string(guest), .string(summary), .options(parameters)])
     }
 }
