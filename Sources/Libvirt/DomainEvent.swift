@@ -11,6 +11,13 @@ public struct DomainEvent: Sendable, Hashable {
     /// What happened.
     public var kind: Kind
 
+    public init(uuid: DomainUUID, id: Int32?, nameBytes: [UInt8], kind: Kind) {
+        self.uuid = uuid
+        self.id = id
+        self.nameBytes = nameBytes
+        self.kind = kind
+    }
+
     /// The name for display: bytes that are not UTF-8 are replaced.
     public var name: String { String(decoding: nameBytes, as: UTF8.self) }
 

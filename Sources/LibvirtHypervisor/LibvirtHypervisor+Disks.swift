@@ -1,6 +1,5 @@
-public import VMModel
-
 import Libvirt
+public import VMModel
 
 extension LibvirtHypervisor {
     public func pathOfDisk(named fileName: String) async throws(VMError) -> String {
@@ -59,10 +58,10 @@ actor DiskPool {
     }
 
     func delete(_ path: String) async throws {
-        guard let pool = try await existing(), let fileName = path.split(separator: "/").last.map(String.init) else { return }
-        guard let target = try await pool.targetPath(), path == "\(target)/\(fileName)" else {
-            throw VMError(.pathNotAllowed, "the disk is not in the storage pool '\(Self.name)'")
-        }
+        guard let pool = try await existing() else { return }
+        guard let target = try await pool.targetPath(), let fileName = path.split(separator: "/").last.map(String.init),
+            path == "\(target)/\(fileName)"
+        else { throw VMError(.pathNotAllowed, "the disk is not in the storage pool '\(Self.name)'") }
         do {
             try await pool.volume(name: fileName).delete()
         } catch let error as LibvirtError where error.code == .noStorageVol {

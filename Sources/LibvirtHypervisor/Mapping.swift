@@ -102,7 +102,8 @@ extension VMError {
         case .configUnsupported, .argumentUnsupported, .noSupport:
             (.hostUnsupported, "the host cannot do what it asks for")
         case .xmlError, .xmlDetail, .xmlInvalidSchema: (.templateInvalid, "libvirt does not accept the definition")
-        case .noConnect, .invalidConnection, .rpc: (.hypervisorUnavailable, "libvirt cannot be reached; try again later")
+        case .noConnect, .invalidConnection, .rpc:
+            (.hypervisorUnavailable, "libvirt cannot be reached; try again later")
         default: (.failed, "libvirt could not do it; the service's log has the reason")
         }
     }
@@ -113,9 +114,4 @@ extension VMError.Cause {
         self.init(
             domain: error.source.rawValue, code: error.code.rawValue, operation: error.operation, text: error.message)
     }
-}
-
-extension DomainEvent.LifecycleDetail {
-    /// `.shutdown`: by a signal to QEMU. `VIR_DOMAIN_EVENT_SHUTDOWN_HOST`
-    fileprivate static let shutdownHost = DomainEvent.LifecycleDetail(rawValue: 2)
 }
