@@ -183,7 +183,7 @@ struct ServiceAccessTests {
             let start = Call(BusNames.manager, ManagerInterface.name, ManagerMethod.startVM.description, name: "nobody")
             let create = Call(BusNames.manager, ManagerInterface.name, ManagerMethod.createVM.description, name: "..")
             #expect(try await outcomes(rig, [start, create]) == [errorName(.notFound), errorName(.invalidArgument)])
-            #expect(rig.fake.calls.map(\.step) == [.listVMs])
+            #expect(rig.fake.changes.isEmpty)
         }
     }
 }
