@@ -6,7 +6,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 
 # What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
-PACKAGES_BUILD := git libdbus-1-dev libvirt-dev libxml2-dev pkg-config
+PACKAGES_BUILD := git libdbus-1-dev libvirt-dev pkg-config
 PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools
 PACKAGES_TEST  := iproute2 libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
                   util-linux xorriso
@@ -20,6 +20,9 @@ PYTHON     := /usr/bin/python3
 BINDIR     := $(PREFIX)/bin
 LIBEXECDIR := $(PREFIX)/libexec
 DATADIR    := $(PREFIX)/share
+# The bus and polkit look under /usr and /etc only, wherever the rest is.
+BUS_POLICY := $(if $(filter /usr,$(PREFIX)),/usr/share/dbus-1/system.d,/etc/dbus-1/system.d)
+ACTIONS    := /usr/share/polkit-1/actions
 AS_ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What is installed: mode, source and destination of each file. `uninstall` reads the same list.
@@ -27,16 +30,16 @@ TEMPLATES := $(shell find Templates -type f -name '*.j2' 2>/dev/null)
 FILES := \
     755:$(BINARIES)/neuron-vm:$(BINDIR)/neuron-vm \
     755:$(BINARIES)/neuron-vmd:$(LIBEXECDIR)/neuron-vmd \
-    644:dbus/org.neuronos.VMManager.conf:$(DATADIR)/dbus-1/system.d/org.neuronos.VMManager.conf \
+    644:dbus/org.neuronos.VMManager.conf:$(BUS_POLICY)/org.neuronos.VMManager.conf \
     644:dbus/org.neuronos.VMManager.service:$(DATADIR)/dbus-1/system-services/org.neuronos.VMManager.service \
     $(foreach f,$(wildcard dbus/*.xml),644:$(f):$(DATADIR)/dbus-1/interfaces/$(notdir $(f))) \
-    644:polkit/org.neuronos.vmmanager.policy:$(DATADIR)/polkit-1/actions/org.neuronos.vmmanager.policy \
+    644:polkit/org.neuronos.vmmanager.policy:$(ACTIONS)/org.neuronos.vmmanager.policy \
     644:systemd/neuron-vmd.service:$(PREFIX)/lib/systemd/system/neuron-vmd.service \
     644:systemd/neuron-vm.sysusers:$(PREFIX)/lib/sysusers.d/neuron-vm.conf \
     $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
 
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
-PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py)
+PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
 
 .PHONY: all setup build demo test test-unit test-e2e test-media install uninstall interfaces format lint clean
 
@@ -68,7 +71,7 @@ test: setup
 
 test-unit:
 	@mkdir -p $(RESULTS)
-	$(SWIFT) test --xunit-output $(RESULTS)/unit.xml
+	$(SWIFT) test --no-parallel --xunit-output $(RESULTS)/unit.xml
 
 test-e2e: build test-media
 	@mkdir -p $(RESULTS)
@@ -92,7 +95,7 @@ install:
 
 uninstall:
 	@for file in $(FILES); do rm -f "$(DESTDIR)$${file##*:}"; done
-	@-rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(DATADIR)/neuron-vm/templates 2>/dev/null
+	@-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)/neuron-vm/templates $(DESTDIR)$(DATADIR)/neuron-vm 2>/dev/null
 
 # The contract as XML, written anew from VMManagerAPI; a test fails while it differs.
 interfaces:

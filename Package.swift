@@ -20,12 +20,14 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
 /// The tests of one library; what a test imports beyond it is named.
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .testTarget(
-        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, exclude: exclude, swiftSettings: strict)
+        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, exclude: exclude,
+        swiftSettings: strict)
 }
 
 // Data flows one way; a target imports only what stands further down in its chain:
 //   neuron-vm  -> NeuronVMCommands -> VMManagerClient -> VMManagerAPI -> DBus -> CDBus
 //   neuron-vmd -> VMManagerService -> VMCore <- LibvirtHypervisor -> Libvirt -> CLibvirt
+// XMLReading and VMModel are leaves that several of them use.
 let package = Package(
     name: "neuron-vm-manager",
     products: [
@@ -45,11 +47,12 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
 
         library("DBus", ["CDBus"]),
-        library("Libvirt", ["CLibvirt"]),
+        library("XMLReading"),
+        library("Libvirt", ["CLibvirt", "XMLReading"]),
         library("VMModel"),
-        library("VMTemplates", ["VMModel", .product(name: "Stencil", package: "Stencil"), "Yams"]),
-        library("VMCore", ["VMModel", "VMTemplates", logging]),
-        library("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel"]),
+        library("VMTemplates", ["XMLReading", .product(name: "Stencil", package: "Stencil"), "Yams"]),
+        library("VMCore", ["VMModel", "VMTemplates"]),
+        library("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel", "XMLReading"]),
         library("VMManagerAPI", ["DBus", "VMModel"]),
         library("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", logging]),
         library("VMManagerClient", ["DBus", "VMManagerAPI", "VMModel"]),
@@ -59,7 +62,9 @@ let package = Package(
         .executableTarget(
             name: "neuron-vmd",
             dependencies: [
-                "VMManagerService", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus", argumentParser, logging,
+                "VMManagerService", "VMManagerAPI", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus",
+                argumentParser,
+                logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -68,14 +73,16 @@ let package = Package(
         .target(
             name: "VMTestSupport", dependencies: ["VMCore", "VMModel", "VMTemplates"], path: "Tests/VMTestSupport",
             swiftSettings: strict),
+        tests("XMLReading"),
         tests("DBus"),
-        tests("Libvirt"),
+        tests("Libvirt", ["XMLReading"]),
         tests("VMModel"),
-        tests("VMTemplates", ["VMModel"]),
+        tests("VMTemplates", ["XMLReading"]),
         tests("VMCore", ["VMModel", "VMTemplates", "VMTestSupport"]),
         tests("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel"]),
         tests("VMManagerAPI", ["DBus", "VMModel"]),
-        tests("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", "VMTestSupport", logging]),
+        tests(
+            "VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", "VMTestSupport", logging]),
         tests("VMManagerClient", ["DBus", "VMManagerAPI", "VMModel"]),
         tests("NeuronVMCommands", ["VMManagerClient", "VMModel", argumentParser]),
     ],

@@ -52,3 +52,24 @@ public enum DBusValue: Hashable, Sendable {
         }
     }
 }
+
+extension DBusValue {
+    /// Whether it is the same on the wire. `==` takes texts for equal that differ in Unicode normalization alone.
+    func isSame(as other: DBusValue) -> Bool {
+        switch (self, other) {
+        case (.string(let left), .string(let right)):
+            left.utf8.elementsEqual(right.utf8)
+        case (.variant(let left), .variant(let right)):
+            left.isSame(as: right)
+        case (.array(let type, let left), .array(let otherType, let right)):
+            type == otherType && left.count == right.count && zip(left, right).allSatisfy { $0.isSame(as: $1) }
+        case (.structure(let left), .structure(let right)):
+            left.count == right.count && zip(left, right).allSatisfy { $0.isSame(as: $1) }
+        case (.dictionary(let key, let value, let left), .dictionary(let otherKey, let otherValue, let right)):
+            key == otherKey && value == otherValue && left.count == right.count
+                && zip(left, right).allSatisfy { $0.key.isSame(as: $1.key) && $0.value.isSame(as: $1.value) }
+        default:
+            self == other
+        }
+    }
+}

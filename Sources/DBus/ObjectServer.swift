@@ -122,7 +122,8 @@ public final class ObjectServer: @unchecked Sendable {
             positions.append(position)
         }
         var changed: [Int] = []
-        for (position, change) in zip(positions, changes) where node.exports[index].values[position] != change.1 {
+        for (position, change) in zip(positions, changes)
+        where !node.exports[index].values[position].isSame(as: change.1) {
             node.exports[index].values[position] = change.1
             if !changed.contains(position) { changed.append(position) }
         }

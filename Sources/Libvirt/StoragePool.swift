@@ -1,4 +1,5 @@
 import CLibvirt
+import XMLReading
 
 /// A place for volumes: the one owner of a `virStoragePoolPtr`.
 public final class StoragePool: Sendable {

@@ -1,7 +1,7 @@
+import Libvirt
 public import VMCore
 public import VMModel
-
-import Libvirt
+import XMLReading
 
 extension LibvirtHypervisor {
     public func hostFacts() async throws(VMError) -> HostFacts {
@@ -23,7 +23,8 @@ extension LibvirtHypervisor {
                 parsing: try await connection.domainCapabilitiesXML(
                     virtType: kvmIsUsable ? "kvm" : nil, machine: "q35", arch: "x86_64"))
             maximumVCPUs = domain.first("vcpu")?.attributes["max"].flatMap { UInt32($0) } ?? maximumVCPUs
-            hyperv = (domain.first("features")?.first("hyperv")?.all("enum") ?? [])
+            hyperv =
+                (domain.first("features")?.first("hyperv")?.all("enum") ?? [])
                 .first { $0.attributes["name"] == "features" }?.all("value").map(\.text) ?? []
         } catch let error as LibvirtError where error.kind == .libvirt {
             // A driver that does not know, such as the one for tests; libvirt will say so at define time.

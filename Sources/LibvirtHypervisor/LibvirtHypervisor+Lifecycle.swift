@@ -1,6 +1,6 @@
-public import VMModel
-
 import Libvirt
+public import VMModel
+import XMLReading
 
 /// How long a call may take that waits for a guest's process to be made or ended.
 private let longDeadline = Duration.seconds(120)
@@ -45,7 +45,17 @@ extension LibvirtHypervisor {
     // MARK: Making and removing
 
     public func define(_ xml: String) async throws(VMError) -> VMUUID {
-        try await withLink { VMUUID(try await $0.connection.defineDomain(xml: xml).uuid) }
+        try await withLink { link in
+            do {
+                return VMUUID(try await link.connection.defineDomain(xml: xml).uuid)
+            } catch let error as LibvirtError where error.code == .operationFailed {
+                // For a name that is taken libvirt has no number of its own, only words.
+                guard let name = try XMLTree(parsing: xml).first("name")?.text,
+                    try await !link.connection.domains().allSatisfy({ $0.name != name })
+                else { throw error }
+                throw VMError(.alreadyExists, "there is a VM of that name or UUID", cause: VMError.Cause(error))
+            }
+        }
     }
 
     public func undefine(_ uuid: VMUUID) async throws(VMError) {
@@ -53,7 +63,8 @@ extension LibvirtHypervisor {
             let domain = try await link.connection.domain(uuid: try DomainUUID(uuid))
             do {
                 try await domain.undefine(.everything(for: link.version))
-            } catch let error as LibvirtError where error.code == .invalidArgument || error.code == .argumentUnsupported {
+            } catch let error as LibvirtError where error.code == .invalidArgument || error.code == .argumentUnsupported
+            {
                 // A driver without firmware and TPM refuses their flags.
                 try await domain.undefine([.managedSave, .snapshotsMetadata])
             }

@@ -1,7 +1,7 @@
+import Libvirt
 public import VMCore
 public import VMModel
-
-import Libvirt
+import XMLReading
 
 extension LibvirtHypervisor {
     public func listVMs() async throws(VMError) -> [VM] {
@@ -41,7 +41,8 @@ extension LibvirtHypervisor {
 
     /// One VM of a listing; nil when it went away meanwhile.
     private static func read(_ domain: Domain, _ stats: DomainStats?, _ flags: DomainFlags) async throws -> VM? {
-        guard let stats, let status = stats.status, let memory = stats.maximumMemoryInKiB, let vcpus = stats.vcpus else {
+        guard let stats, let status = stats.status, let memory = stats.maximumMemoryInKiB, let vcpus = stats.vcpus
+        else {
             return try await read(domain)
         }
         guard let metadata = try await orGone({ try await VMMetadata(of: domain) }) else { return nil }
@@ -56,6 +57,12 @@ extension LibvirtHypervisor {
             guard let domain = try await Self.orGone({ try await link.connection.domain(uuid: try DomainUUID(uuid)) })
             else { return nil }
             return try await Self.read(domain)
+        }
+    }
+
+    public func uuid(ofVMNamed name: String) async throws(VMError) -> VMUUID? {
+        try await withLink { link in
+            try await Self.orGone { VMUUID(try await link.connection.domain(name: name).uuid) }
         }
     }
 

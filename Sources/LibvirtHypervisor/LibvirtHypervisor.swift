@@ -2,6 +2,7 @@ import Libvirt
 import Synchronization
 public import VMCore
 import VMModel
+import XMLReading
 
 /// The core's hypervisor on libvirt: translates words, errors and events, and keeps the connection.
 ///
@@ -74,12 +75,13 @@ public final class LibvirtHypervisor: Hypervisor {
             let link = Link(
                 connection: connection, version: try await connection.libvirtVersion(),
                 disks: DiskPool(connection: connection))
-            // `.connected` goes first, then the events: what happens until the listing that follows is told, not lost.
-            state.withLock { $0.link = link }
-            onEvent(.connected(HypervisorInfo(version: "\(type) \(version)")))
+            // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
+            let gate = EventGate(onEvent)
             try await connection.onDomainEvent { event in
-                if let event = HypervisorEvent(event) { onEvent(event) }
+                if let event = HypervisorEvent(event) { gate.tell(event) }
             }
+            state.withLock { $0.link = link }
+            gate.open(with: .connected(HypervisorInfo(version: "\(type) \(version)")))
             return link
         } catch {
             state.withLock { $0.link = nil }
@@ -101,6 +103,8 @@ public final class LibvirtHypervisor: Hypervisor {
             throw error
         } catch let error as LibvirtError {
             throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
+        } catch let error as XMLError {
+            throw VMError(.failed, "what libvirt says cannot be read: \(error)")
         } catch {
             throw VMError(.cancelled, "it was given up")
         }
@@ -111,6 +115,30 @@ public final class LibvirtHypervisor: Hypervisor {
     ) async throws(VMError) -> Result {
         try await withLink { link in
             try await body(try await link.connection.domain(uuid: try DomainUUID(uuid)))
+        }
+    }
+}
+
+/// Keeps events back until the connection is announced, and their order always.
+private final class EventGate: Sendable {
+    private let held = Mutex<[HypervisorEvent]?>([])
+    private let onEvent: @Sendable (HypervisorEvent) -> Void
+
+    init(_ onEvent: @escaping @Sendable (HypervisorEvent) -> Void) {
+        self.onEvent = onEvent
+    }
+
+    func tell(_ event: HypervisorEvent) {
+        held.withLock { held in
+            if held == nil { onEvent(event) } else { held?.append(event) }
+        }
+    }
+
+    func open(with first: HypervisorEvent) {
+        held.withLock { held in
+            onEvent(first)
+            for event in held ?? [] { onEvent(event) }
+            held = nil
         }
     }
 }

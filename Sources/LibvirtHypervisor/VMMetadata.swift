@@ -1,4 +1,5 @@
 import Libvirt
+import XMLReading
 
 /// What this service noted in a VM's definition when it made it.
 struct VMMetadata: Hashable, Sendable {

@@ -55,7 +55,6 @@ struct VMConfiguration: Hashable, Sendable {
             guard let parameter = template.parameter(named: key), CreateRequest.takes(parameter) else {
                 throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
             }
-            if key == "accelerator", value == .string("auto") { continue }
             if parameter.kind == .path, case .string(let path) = value { try HostPath.check(path, option: key) }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
             values[key] = value
@@ -71,7 +70,8 @@ struct VMConfiguration: Hashable, Sendable {
         self.values = values
     }
 
-    private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template {
+    private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template
+    {
         if let name = request.template {
             let template = try vmError { () throws(TemplateError) in try templates.template(named: name) }
             if let guest = request.guest, guest.rawValue != template.guest {

@@ -28,6 +28,9 @@ public protocol Hypervisor: Sendable {
     /// One VM as it is now; nil when there is none with that UUID.
     func readVM(_ uuid: VMUUID) async throws(VMError) -> VM?
 
+    /// The UUID of the VM that has this name now; nil when there is none (`virDomainLookupByName`).
+    func uuid(ofVMNamed name: String) async throws(VMError) -> VMUUID?
+
     /// The VM's definition as XML, without secrets (`virDomainGetXMLDesc`).
     func definition(of uuid: VMUUID) async throws(VMError) -> String
 

@@ -37,7 +37,8 @@ extension Inventory {
         case .disconnected(let reason):
             connection &+= 1
             status = HypervisorStatus(isConnected: false, version: status.version)
-            if !reason.isEmpty { log("no connection to \(hypervisor.uri): \(reason)") }
+            if !reason.isEmpty, reason != lossReason { log("no connection to \(hypervisor.uri): \(reason)") }
+            lossReason = reason
         case .stateChanged(let uuid, let state, let reason):
             applyState(uuid, state, reason)
             refreshInBackground(uuid)
@@ -86,6 +87,8 @@ extension Inventory {
                 guard connection == self.connection else { return }
                 for uuid in take(vms) { await readMissing(uuid) }
                 guard connection == self.connection else { return }
+                if lossReason != nil { log("connected to \(hypervisor.uri) again") }
+                lossReason = nil
                 status = HypervisorStatus(isConnected: true, version: info.version)
                 return
             } catch {
@@ -183,7 +186,7 @@ extension Inventory {
                 refreshes[uuid] = false
                 do throws(VMError) {
                     try await refresh(uuid)
-                } catch where error.code == .hypervisorUnavailable {
+                } catch  where error.code == .hypervisorUnavailable {
                     // The listing after the next connect makes up for it.
                 } catch {
                     log("cannot read VM \(uuid): \(error)")

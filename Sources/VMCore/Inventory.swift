@@ -44,6 +44,8 @@ public actor Inventory {
     var changedDuringListing: Set<VMUUID>?
     /// Which connection the hypervisor is on: the listing of one that is lost since is dropped.
     var connection: UInt64 = 0
+    /// Why there is no connection, as it was logged last; nil while there is one, and at the beginning.
+    var lossReason: String?
     /// VMs with a read in the background, and whether another must follow it.
     var refreshes: [VMUUID: Bool] = [:]
     var waiters: [UInt64: Waiter] = [:]

@@ -103,7 +103,8 @@ extension VMManager {
     private static func accelerator(_ wish: ParameterValue?, _ facts: HostFacts) throws(VMError) -> ParameterValue {
         switch wish {
         case .string("kvm") where !facts.kvmIsUsable:
-            throw VMError(.hostUnsupported, "this host has no KVM that a VM could use; take accelerator 'tcg' or 'auto'")
+            throw VMError(
+                .hostUnsupported, "this host has no KVM that a VM could use; take accelerator 'tcg' or 'auto'")
         case .string("kvm"), .string("tcg"):
             return wish ?? .string("tcg")
         default:
@@ -127,7 +128,8 @@ extension VMManager {
         }
         undo.definition = uuid
         guard uuid == configuration.uuid else {
-            throw VMError(.templateInvalid, "template '\(configuration.template)' does not use the UUID that it is given")
+            throw VMError(
+                .templateInvalid, "template '\(configuration.template)' does not use the UUID that it is given")
         }
         if configuration.autostart { try await hypervisor.setAutostart(uuid, true) }
         if configuration.start {
@@ -146,7 +148,9 @@ extension VMManager {
         } catch {
             guard error.leavesOutcomeOpen else { throw error }
             if configuration.uuidIsChosen {
-                log("disk \(fileName) may be left behind by the failed creation of '\(configuration.name)', or be older: \(error)")
+                log(
+                    "disk \(fileName) may be left behind by the failed creation of '\(configuration.name)', or be older: \(error)"
+                )
             } else {
                 // The name holds a UUID that nobody else can have.
                 undo.diskPath = try? await hypervisor.pathOfDisk(named: fileName)
@@ -159,7 +163,8 @@ extension VMManager {
     private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
         if let uuid = undo.definition {
             await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.destroy(uuid) }
-            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.undefine(uuid) }
+            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.undefine(uuid)
+            }
         }
         if let path = undo.diskPath {
             await undoing(configuration) { [hypervisor] () async throws(VMError) in
@@ -175,7 +180,7 @@ extension VMManager {
     ) async {
         do throws(VMError) {
             try await step()
-        } catch where error.code == .notFound || error.code == .invalidState {
+        } catch  where error.code == .notFound || error.code == .invalidState {
             // It was never made, or never started.
         } catch {
             log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")

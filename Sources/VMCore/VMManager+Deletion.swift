@@ -55,7 +55,9 @@ extension VMManager {
             guard try await hypervisor.readVM(vm.uuid) != nil else { return true }
             log("VM '\(vm.name)' \(vm.uuid) was started while it was deleted; it keeps its disks")
         } catch {
-            log("VM '\(vm.name)' \(vm.uuid) is deleted, but whether it runs is not known, so its disks are kept: \(error)")
+            log(
+                "VM '\(vm.name)' \(vm.uuid) is deleted, but whether it runs is not known, so its disks are kept: \(error)"
+            )
         }
         return false
     }

@@ -32,7 +32,8 @@ extension VMManager {
             break
         case .paused, .suspended, .crashed, .unknown:
             guard force else {
-                throw Self.wrongState(vm, "stop", ", so the guest cannot shut down; resume it first, or stop it by force")
+                throw Self.wrongState(
+                    vm, "stop", ", so the guest cannot shut down; resume it first, or stop it by force")
             }
             return try await destroy(uuid)
         case .creating, .shutOff:
@@ -78,7 +79,7 @@ extension VMManager {
     private func destroyIfStillThere(_ uuid: VMUUID) async throws(VMError) {
         do throws(VMError) {
             try await destroy(uuid)
-        } catch where error.code == .invalidState || error.code == .notFound {
+        } catch  where error.code == .invalidState || error.code == .notFound {
             return
         }
     }
@@ -92,7 +93,8 @@ extension VMManager {
 
     /// Lets a paused guest go on, or wakes one that suspended itself.
     public func resume(_ uuid: VMUUID) async throws(VMError) {
-        try await change(uuid, "resume", if: { $0 == .paused || $0 == .suspended }) { [hypervisor] vm async throws(VMError) in
+        try await change(uuid, "resume", if: { $0 == .paused || $0 == .suspended }) {
+            [hypervisor] vm async throws(VMError) in
             if vm.state == .suspended {
                 try await hypervisor.wakeUp(uuid)
             } else {
@@ -110,7 +112,8 @@ extension VMManager {
 
     /// Presses the reset button: the guest starts anew without being asked.
     public func reset(_ uuid: VMUUID) async throws(VMError) {
-        try await change(uuid, "reset", if: { $0.isExecuting || $0 == .paused }) { [hypervisor] _ async throws(VMError) in
+        try await change(uuid, "reset", if: { $0.isExecuting || $0 == .paused }) {
+            [hypervisor] _ async throws(VMError) in
             try await hypervisor.reset(uuid)
         }
     }

@@ -23,16 +23,27 @@ public final class VMManager: Sendable {
         self.log = log
     }
 
+    /// Has the inventory take in a VM of that name which another tool made or renamed a moment ago, and of which it has not
+    /// heard yet.
+    public func lookForVM(named name: String) async {
+        // A name that no VM of this service can have is not worth a call, whoever sends it.
+        guard (try? VMName(name)) != nil, let uuid = try? await hypervisor.uuid(ofVMNamed: name) else { return }
+        await showResult(uuid)
+    }
+
     // MARK: What the operations share
 
     /// The VM as it is known, when it may be changed now.
     /// - Throws: `hypervisorUnavailable` without a connection; `notFound`.
     func changeableVM(_ uuid: VMUUID, _ operation: String) async throws(VMError) -> VM {
+        let known = await inventory.vm(uuid)
         guard await inventory.status.isConnected else {
+            let name = known.map { "'\($0.name)'" } ?? "the VM"
             throw VMError(
-                .hypervisorUnavailable, "cannot \(operation) the VM: there is no connection to libvirt at present; try again later")
+                .hypervisorUnavailable,
+                "cannot \(operation) \(name): there is no connection to libvirt at present; try again later")
         }
-        guard let vm = await inventory.vm(uuid) else {
+        guard let vm = known else {
             throw VMError(.notFound, "cannot \(operation) the VM: it does not exist any more")
         }
         return vm

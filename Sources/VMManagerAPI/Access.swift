@@ -2,14 +2,14 @@
 public enum Access: Hashable, Sendable {
     /// Anybody on the bus; it reads names and states, and changes nothing.
     case `public`
-    /// Whom polkit allows this action, and root.
+    /// Whom polkit allows this action, and root. Until polkit is asked, root alone.
     case action(Action)
 
     /// What the documentation of a method says about it.
     var documentation: String {
         switch self {
         case .public: "Anybody may call it."
-        case .action(let action): "Needs the authorization \(action.summary)."
+        case .action(let action): "Needs the authorization \(action.summary); at present only root has it."
         }
     }
 }
@@ -34,6 +34,7 @@ public enum Action: String, Hashable, Sendable, CaseIterable {
 
     fileprivate var summary: String {
         dependsOnOwner
-            ? "\(identifier(ownVM: true)) for the caller's own VM, else \(identifier(ownVM: false))" : identifier(ownVM: false)
+            ? "\(identifier(ownVM: true)) for the caller's own VM, else \(identifier(ownVM: false))"
+            : identifier(ownVM: false)
     }
 }

@@ -84,7 +84,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
             AlreadyExists when the name is taken; NoSpace; InvalidArgument names the option and what is allowed.
             """
         case .listTemplates: "The templates that VMs can be made from."
-        case .renderTemplate: "The definition in libvirt's XML that CreateVM would make with these options. Changes nothing."
+        case .renderTemplate:
+            "The definition in libvirt's XML that CreateVM would make with these options. Changes nothing."
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM: ""
         }
     }

@@ -10,7 +10,8 @@ extension VMError {
     /// The error as it goes to a caller who may see everything on this host: with libvirt's own words, where there are any.
     public var busErrorWithCause: DBusError {
         guard let cause else { return busError }
-        return DBusError(name: busError.name, message: "\(message) (libvirt: \(cause.text.busText))")
+        let words = cause.text.busText.split(whereSeparator: \.isNewline).joined(separator: "; ")
+        return DBusError(name: busError.name, message: "\(message) (libvirt: \(words))")
     }
 
     /// An error of this service as a client received it; nil for errors with other names. A code that this version does not know is kept.

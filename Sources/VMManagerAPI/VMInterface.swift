@@ -37,7 +37,8 @@ public enum VMMethod: String, CaseIterable, Sendable {
     public var description: MethodDescription {
         MethodDescription(
             name: rawValue, documentation: documentation + " " + access.documentation,
-            inputs: arguments + [.init("options", .options, options.isEmpty ? "None so far." : options)], outputs: outputs)
+            inputs: arguments + [.init("options", .options, options.isEmpty ? "None so far." : options)],
+            outputs: outputs)
     }
 
     private var documentation: String {
@@ -68,7 +69,8 @@ public enum VMMethod: String, CaseIterable, Sendable {
 
     private var options: String {
         switch self {
-        case .stop: "timeout u: seconds that the guest may take, 60 if not given; force b: destroy it when they are over."
+        case .stop:
+            "timeout u: seconds that the guest may take, 60 if not given; force b: destroy it when they are over."
         case .delete: "delete_disks b: remove the disks too that were made with this VM; no other file is ever removed."
         default: ""
         }
@@ -102,7 +104,8 @@ public enum VMProperty: String, CaseIterable, Sendable {
 
     public var description: PropertyDescription {
         PropertyDescription(
-            name: rawValue, documentation: documentation, type: type, emitsChangedSignal: self == .uuid ? .const : .changes)
+            name: rawValue, documentation: documentation, type: type,
+            emitsChangedSignal: self == .uuid ? .const : .changes)
     }
 
     private var type: DBusType {
@@ -120,7 +123,8 @@ public enum VMProperty: String, CaseIterable, Sendable {
         case .name: "The name. VMs that other tools made may have any text here."
         case .uuid: "The UUID, which never changes."
         case .state: "creating, running, blocked, paused, shutting-down, shut-off, crashed, suspended or unknown."
-        case .stateReason: "Why it is in that state, one word such as booted, user, shutdown or destroyed; empty when unknown."
+        case .stateReason:
+            "Why it is in that state, one word such as booted, user, shutdown or destroyed; empty when unknown."
         case .memoryMB: "The most memory it may use, MiB."
         case .vcpus: "The number of virtual CPUs."
         case .autostart: "Whether it is started when the host starts."

@@ -41,6 +41,12 @@ struct Call {
             arguments: [.string(VMInterface.name)], access: .public, uuid: uuid)
     }
 
+    static func managerProperty(_ property: ManagerProperty) -> Call {
+        Call(
+            path: BusNames.manager, interface: "org.freedesktop.DBus.Properties", member: "Get",
+            arguments: [.string(ManagerInterface.name), .string(property.rawValue)], access: .public)
+    }
+
     /// The deadline of the call. Somebody who is asked for a password needs time to type; root never is.
     func timeout(mayPrompt: Bool) -> Duration {
         mayPrompt && access != .public && geteuid() != 0 ? patience + Self.timeForPrompt : patience

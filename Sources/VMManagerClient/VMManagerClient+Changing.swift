@@ -33,7 +33,7 @@ extension VMManagerClient {
     public func stop(_ vm: VMReference, timeout: UInt32 = 60, force: Bool = false) async throws {
         var options: [(String, DBusValue)] = [("timeout", .uint32(timeout))]
         if force { options.append(("force", .boolean(true))) }
-        try await perform(.stop, on: vm, options: options, patience: .seconds(Int64(timeout) + 30))
+        try await perform(.stop, on: vm, options: options, patience: Call.patienceForChanges + .seconds(Int64(timeout)))
     }
 
     /// Ends a VM at once, as pulling the plug does. Calls `Destroy`.

@@ -13,6 +13,11 @@ extension VMManagerClient {
         }
     }
 
+    /// Whether the service has a connection to libvirt; without one the VMs are shown as it knew them last. Calls `Get`.
+    public func isHypervisorConnected() async throws -> Bool {
+        try await call(.managerProperty(.hypervisorConnected)) { $0.unwrapped.boolValue }
+    }
+
     /// The UUID of a VM that is there. Calls `GetVM` or `GetVMByUUID`.
     /// - Throws: `notFound`.
     public func uuid(of vm: VMReference) async throws -> VMUUID {

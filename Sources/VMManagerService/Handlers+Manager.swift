@@ -31,7 +31,12 @@ extension Handlers {
         case .createVM: guarded(method.access, prepareCreate)
         case .renderTemplate: guarded(method.access, prepareRender)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
-            guarded(method.access) { [manager] call throws(VMError) in
+            guarded(
+                method.access,
+                lookAgain: { [manager] call in
+                    await manager.lookForVM(named: call.arguments.first?.stringValue ?? "")
+                }
+            ) { [manager] call throws(VMError) in
                 guard let vmMethod = method.vmMethod else { throw VMError(.failed, "no such operation") }
                 let vm = try await manager.inventory.vm(named: call.arguments.first?.stringValue ?? "")
                 return try prepare(vmMethod, vm, call.arguments.dropFirst())

@@ -41,13 +41,24 @@ struct Handlers: Sendable {
     }
 
     /// A method that is not for everybody: first the arguments and the VM, then who may, then exactly that.
+    /// - Parameter lookAgain: looks for a VM that is not known, for a caller who may use it; then it is prepared once more.
     func guarded(
-        _ access: Access, _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
+        _ access: Access, lookAgain: (@Sendable (MethodCall) async -> Void)? = nil,
+        _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
     ) -> MethodHandler {
         .task { [authorizer, logger] call in
             var caller: Authorizer.Caller?
             do throws(VMError) {
-                let prepared = try await prepare(call)
+                let prepared: Prepared
+                do throws(VMError) {
+                    prepared = try await prepare(call)
+                } catch  where error.code == .notFound {
+                    guard let lookAgain, (try? await authorizer.authorize(call, access, nil)) != nil else {
+                        throw error
+                    }
+                    await lookAgain(call)
+                    prepared = try await prepare(call)
+                }
                 do throws(DBusError) {
                     caller = try await authorizer.authorize(call, access, prepared.vm)
                 } catch {

@@ -19,7 +19,9 @@ public struct JournalLogHandler: LogHandler {
 
     public func log(event: LogEvent) {
         var line = "<\(Self.priority(event.level))>\(label): \(event.message)"
-        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
+        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: {
+            $0.key < $1.key
+        }) {
             line += " \(key)=\(value)"
         }
         let bytes = Array((Self.singleLine(line) + "\n").utf8)

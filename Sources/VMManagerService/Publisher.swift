@@ -16,7 +16,8 @@ final class Publisher: Sendable {
     private let isAnnouncing = Atomic(false)
 
     init(
-        objects: ObjectServer, logger: Logger, hypervisorURI: String, managerInterface: Interface, vmInterface: Interface
+        objects: ObjectServer, logger: Logger, hypervisorURI: String, managerInterface: Interface,
+        vmInterface: Interface
     ) {
         self.objects = objects
         self.logger = logger
@@ -84,7 +85,9 @@ final class Publisher: Sendable {
         case .added(let vm): try emit(.vmAdded, vm, vm.busIdentity)
         case .removed(let vm): try emit(.vmRemoved, vm, vm.busIdentity)
         case .changed(let old, let vm) where old.state != vm.state:
-            let states: [DBusValue] = [.string(vm.state.rawValue), .string(old.state.rawValue), .string(vm.stateReason)]
+            let states: [DBusValue] = [
+                .string(vm.state.rawValue), .string(old.state.rawValue), .string(vm.stateReason),
+            ]
             try emit(.vmStateChanged, vm, [.string(vm.uuid.description)] + states)
         case .changed, .hypervisor: break
         }

@@ -42,7 +42,7 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
         ]
     }
 
-    /// The numbers and words of the library underneath, for the journal only: they may hold paths.
+    /// The numbers and words of the library underneath, for the journal and for root: they may hold paths.
     public struct Cause: Hashable, Sendable {
         /// libvirt's `virErrorDomain`.
         public let domain: Int32
@@ -73,6 +73,7 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         guard let cause else { return "\(code.rawValue): \(message)" }
-        return "\(code.rawValue): \(message) [\(cause.operation): \(cause.text) (libvirt \(cause.domain)/\(cause.code))]"
+        return
+            "\(code.rawValue): \(message) [\(cause.operation): \(cause.text) (libvirt \(cause.domain)/\(cause.code))]"
     }
 }

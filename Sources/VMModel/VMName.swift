@@ -13,7 +13,8 @@ public struct VMName: Hashable, Sendable, CustomStringConvertible {
         else {
             throw VMError(
                 .invalidArgument,
-                "invalid name: a name is 1 to 63 ASCII letters, digits, '.', '_' or '-', and begins with a letter or digit")
+                "invalid name: a name is 1 to 63 ASCII letters, digits, '.', '_' or '-', and begins with a letter or digit"
+            )
         }
         guard !Self.isUUIDShaped(bytes) else {
             throw VMError(.invalidArgument, "invalid name: it has the form of a UUID")

@@ -6,12 +6,13 @@ import VMCore
 import VMManagerService
 
 /// From the first connection to the last word: fills the inventory, takes the name, serves, and lets go of everything.
-struct DaemonService: Service {
+struct DaemonService: Service, CustomStringConvertible {
     let connection: DBusConnection
     let hypervisor: LibvirtHypervisor
     let inventory: Inventory
     let service: VMManagerService
     let logger: Logger
+    let description = "neuron-vmd"
 
     /// The bus is gone; whoever supervises the service starts it anew.
     struct BusLost: Error, CustomStringConvertible {
@@ -25,7 +26,7 @@ struct DaemonService: Service {
         try await service.export()
         try await service.requestName()
         let count = await inventory.vms.count
-        logger.info("serving \(count) VMs of \(hypervisor.uri)")
+        logger.info("serving \(hypervisor.uri), number of VMs: \(count)")
         notification.ready()
 
         let isAskedToEnd = await withGracefulShutdownHandler {

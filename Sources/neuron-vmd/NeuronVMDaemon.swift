@@ -41,8 +41,16 @@ struct NeuronVMDaemon: AsyncParsableCommand {
         let level = logLevel
         LoggingSystem.bootstrap { label in JournalLogHandler(label: label, level: level) }
         let logger = Logger(label: "neuron-vmd")
-        let templates = try loadTemplates(logger)
+        do {
+            try await serve(logger)
+        } catch {
+            logger.critical("cannot go on: \(error)")
+            throw ExitCode.failure
+        }
+    }
 
+    private func serve(_ logger: Logger) async throws {
+        let templates = try loadTemplates(logger)
         let loop = EventLoop(name: "bus")
         let connection = try await DBusConnection.connect(to: .system, loop: loop)
         let hypervisor = LibvirtHypervisor(uri: uri)

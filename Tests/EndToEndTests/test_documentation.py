@@ -30,8 +30,8 @@ def test_a_first_vm(vms, media, tmp_path):
     create, stop = block("A first VM").rsplit("\n", 1)
     assert len(create.splitlines()) == 4
     assert "web" in run_as_typed(create, tmp_path).splitlines()[-1]
-    assert stop == "sudo neuron-vm stop web"
-    run_as_typed(f"{stop} --force", tmp_path)
+    assert stop == "sudo neuron-vm stop web --force"
+    run_as_typed(stop, tmp_path)
 
 
 def test_calls_from_the_bus(vms, tmp_path):

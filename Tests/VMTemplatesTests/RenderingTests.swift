@@ -180,7 +180,7 @@ import VMTemplates
         let texts = ["linux-basic", "linux", "0", "1790000000000000", "/pool/a", "/pool/b"]
         let start = try #require(document.texts.firstIndex(of: "linux-basic"))
         #expect(Array(document.texts[start...].prefix(texts.count)) == texts)
-        #expect(document.structure.filter { $0.contains("neuronos:vm ") }.count == 1)
-        #expect(document.structure.filter { $0.contains("neuronos:volume") }.count == 2)
+        #expect(document.structure.filter { $0.hasSuffix("/{https://neuronos.org/libvirt/1}vm ") }.count == 1)
+        #expect(document.structure.filter { $0.contains("{https://neuronos.org/libvirt/1}volume") }.count == 2)
     }
 }

@@ -27,6 +27,10 @@ extension FakeHypervisor {
         try await perform(.readVM, uuid) { $0.world.machines[uuid]?.vm }
     }
 
+    public func uuid(ofVMNamed name: String) async throws(VMError) -> VMUUID? {
+        try await perform(.findVM) { state in state.world.machines.values.first { $0.vm.name == name }?.vm.uuid }
+    }
+
     public func definition(of uuid: VMUUID) async throws(VMError) -> String {
         try await perform(.definition, uuid) { state throws(VMError) in try state.world.machine(uuid).xml }
     }

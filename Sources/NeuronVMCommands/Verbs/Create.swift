@@ -50,6 +50,10 @@ struct Create: AsyncParsableCommand {
         let templates = hardware.parameters.isEmpty ? [] : try await client.templates()
         let uuid = try await client.create(try newVM(templates: templates))
         try Output.write("created \(name) (\(uuid))\n")
+        if hardware.iso == nil {
+            Output.note(
+                "\(name) has an empty disk and no medium to install from; give one with --iso when you create it")
+        }
     }
 
     /// The request. The defaults stand in for a template that nobody chose.

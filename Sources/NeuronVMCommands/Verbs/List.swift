@@ -21,13 +21,17 @@ struct List: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let vms = try await VMManagerClient.connect().vms()
+        let client = try await VMManagerClient.connect()
+        let vms = try await client.vms()
         if format.json {
             try Output.write(VMList.json(vms))
         } else if quiet {
             try Output.write(VMList.words(vms))
         } else {
             try Output.write(VMList.table(vms, colours: Output.hasColours))
+        }
+        if try await !client.isHypervisorConnected() {
+            Output.note("the service has no connection to libvirt at present; this is what it knew last")
         }
     }
 }

@@ -31,11 +31,7 @@ struct Stop: VMAction {
     }
 
     func act(on vm: VMReference, through client: VMManagerClient) async throws -> String {
-        if force, timeout ?? 0 == 0 {
-            try await client.destroy(vm)
-        } else {
-            try await client.stop(vm, timeout: timeout ?? 60, force: force)
-        }
+        try await client.stop(vm, timeout: timeout ?? (force ? 0 : 60), force: force)
         return ""
     }
 }

@@ -1,4 +1,4 @@
-/// An element of a piece of XML that libvirt wrote, to be read and not changed.
+/// An element of an XML document, to be read and not changed.
 ///
 /// It is read by code of our own: libvirt uses libxml2 in this process, and Foundation's parser exchanges the function
 /// with which all of the process's libxml2 opens files, so that the two cannot live together.
@@ -11,8 +11,15 @@ public struct XMLTree: Sendable, Hashable {
     public let attributes: [String: String]
     /// The elements inside, in order.
     public internal(set) var children: [XMLTree] = []
+    /// All text directly inside, as it stands there.
+    public internal(set) var characters = ""
     /// All text directly inside, without white space around it.
-    public internal(set) var text = ""
+    public var text: String {
+        let bytes = Array(characters.utf8)
+        let start = bytes.firstIndex { !XMLReader.isSpace($0) } ?? bytes.endIndex
+        let end = bytes.lastIndex { !XMLReader.isSpace($0) }.map { $0 + 1 } ?? start
+        return String(decoding: bytes[start..<end], as: UTF8.self)
+    }
 
     init(name: String, namespace: String, attributes: [String: String]) {
         self.name = name
@@ -22,8 +29,8 @@ public struct XMLTree: Sendable, Hashable {
 
     /// Reads a whole document. A document type declaration is refused: libvirt writes none, and entities are a way to
     /// attack.
-    /// - Throws: `LibvirtError` `.xmlError` if it is not well-formed.
-    public init(parsing xml: String) throws {
+    /// - Throws: ``XMLError`` if it is not well-formed.
+    public init(parsing xml: String) throws(XMLError) {
         var reader = XMLReader(xml)
         self = try reader.readDocument()
     }
@@ -37,4 +44,14 @@ public struct XMLTree: Sendable, Hashable {
     public func all(_ name: String) -> [XMLTree] {
         children.filter { $0.name == name }
     }
+}
+
+/// Why a text is not a document that can be read.
+public struct XMLError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong, without any of the document's text.
+    public let reason: String
+    /// Where, in bytes from the beginning.
+    public let position: Int
+
+    public var description: String { "the XML is not well-formed: \(reason) (byte \(position))" }
 }

@@ -1,5 +1,5 @@
-import Libvirt
 import Testing
+import XMLReading
 
 @Suite struct XMLTreeTests {
     @Test func readsElementsTextAndNamespaces() throws {
@@ -46,7 +46,7 @@ import Testing
         String(repeating: "<a>", count: 300) + String(repeating: "</a>", count: 300),
     ])
     func refusesWhatIsNotWellFormed(xml: String) {
-        #expect(throws: LibvirtError.self) { try XMLTree(parsing: xml) }
+        #expect(throws: XMLError.self) { try XMLTree(parsing: xml) }
     }
 
     @Test func survivesEveryCutAndEveryChangedByte() {

@@ -1,4 +1,4 @@
-/// Reads the XML that libvirt writes: elements, attributes, text, namespaces, comments, CDATA, character references.
+/// Reads the part of XML that libvirt's documents use: elements, attributes, text, namespaces, comments, CDATA, character references.
 struct XMLReader {
     /// An element whose end has not come yet.
     private struct Open {
@@ -20,7 +20,7 @@ struct XMLReader {
         bytes = Array(xml.utf8)
     }
 
-    mutating func readDocument() throws -> XMLTree {
+    mutating func readDocument() throws(XMLError) -> XMLTree {
         while let byte = peek() {
             if byte == UInt8(ascii: "<") { try readMarkup() } else { try readText() }
         }
@@ -30,7 +30,7 @@ struct XMLReader {
 
     // MARK: Parts
 
-    private mutating func readMarkup() throws {
+    private mutating func readMarkup() throws(XMLError) {
         if skip("<!--") {
             _ = try take(until: "-->")
         } else if skip("<![CDATA[") {
@@ -47,7 +47,7 @@ struct XMLReader {
         }
     }
 
-    private mutating func readText() throws {
+    private mutating func readText() throws(XMLError) {
         let start = position
         while let byte = peek(), byte != UInt8(ascii: "<") { position += 1 }
         let raw = bytes[start..<position]
@@ -55,12 +55,12 @@ struct XMLReader {
         if !open.isEmpty { try append(resolve(raw)) }
     }
 
-    private mutating func append(_ text: some Sequence<UInt8>) throws {
+    private mutating func append(_ text: some Sequence<UInt8>) throws(XMLError) {
         guard let last = open.indices.last else { throw malformed("it has text outside its element") }
         open[last].text += text
     }
 
-    private mutating func readStartTag() throws {
+    private mutating func readStartTag() throws(XMLError) {
         guard root == nil, open.count < Self.maximumDepth else { throw malformed("it has too many elements") }
         let qualifiedName = try readName()
         var attributes: [String: String] = [:]
@@ -91,7 +91,7 @@ struct XMLReader {
         if isEmpty { finishElement() }
     }
 
-    private mutating func readAttribute() throws -> (name: String, value: String) {
+    private mutating func readAttribute() throws(XMLError) -> (name: String, value: String) {
         let name = String(decoding: try readName(), as: UTF8.self)
         skipSpace()
         guard skip("=") else { throw malformed("an attribute has no value") }
@@ -109,7 +109,7 @@ struct XMLReader {
         return (name, String(decoding: try resolve(raw), as: UTF8.self))
     }
 
-    private mutating func readEndTag() throws {
+    private mutating func readEndTag() throws(XMLError) {
         let name = try readName()
         skipSpace()
         guard skip(">"), open.last?.qualifiedName == name else { throw malformed("its tags do not match") }
@@ -119,9 +119,7 @@ struct XMLReader {
     private mutating func finishElement() {
         guard let last = open.popLast() else { return }
         var element = last.element
-        let start = last.text.firstIndex { !Self.isSpace($0) } ?? last.text.endIndex
-        let end = last.text.lastIndex { !Self.isSpace($0) }.map { $0 + 1 } ?? start
-        element.text = String(decoding: last.text[start..<end], as: UTF8.self)
+        element.characters = String(decoding: last.text, as: UTF8.self)
         if let parent = open.indices.last {
             open[parent].element.children.append(element)
         } else {
@@ -148,7 +146,7 @@ struct XMLReader {
         return position > start
     }
 
-    private mutating func take(until end: StaticString) throws -> ArraySlice<UInt8> {
+    private mutating func take(until end: StaticString) throws(XMLError) -> ArraySlice<UInt8> {
         let start = position
         while position < bytes.count {
             let stop = position
@@ -158,7 +156,7 @@ struct XMLReader {
         throw malformed("it ends too early")
     }
 
-    private mutating func readName() throws -> [UInt8] {
+    private mutating func readName() throws(XMLError) -> [UInt8] {
         let start = position
         while let byte = peek(), !Self.isSpace(byte), !Self.delimiters.contains(byte) { position += 1 }
         guard position > start else { throw malformed("a name is missing") }
@@ -166,7 +164,7 @@ struct XMLReader {
     }
 
     /// Text with its references replaced.
-    private func resolve(_ raw: ArraySlice<UInt8>) throws -> [UInt8] {
+    private func resolve(_ raw: ArraySlice<UInt8>) throws(XMLError) -> [UInt8] {
         guard raw.contains(UInt8(ascii: "&")) else { return Array(raw) }
         var text: [UInt8] = []
         var rest = raw
@@ -208,13 +206,11 @@ struct XMLReader {
 
     private static let delimiters = Array("<>/='\"&".utf8)
 
-    private static func isSpace(_ byte: UInt8) -> Bool {
+    static func isSpace(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x09 || byte == 0x0a || byte == 0x0d
     }
 
-    private func malformed(_ what: String) -> LibvirtError {
-        LibvirtError(
-            code: .xmlError, source: .xml, message: "the XML is not well-formed: \(what) (byte \(position))",
-            operation: "XMLTree")
+    private func malformed(_ what: String) -> XMLError {
+        XMLError(reason: what, position: position)
     }
 }
