@@ -42,7 +42,7 @@ extension BusLink {
         for watch in watches where dbus_watch_get_enabled(watch) != 0 {
             let flags = dbus_watch_get_flags(watch)
             var events = request?.events ?? 0
-            if flags & DBUS_WATCH_READABLE.rawValue != 0 { events |= Int16(POLLIN) }
+            if flags & DBUS_WATCH_READABLE.rawValue != 0, !isCongested { events |= Int16(POLLIN) }
             if flags & DBUS_WATCH_WRITABLE.rawValue != 0 { events |= Int16(POLLOUT) }
             request = pollfd(fd: dbus_watch_get_unix_fd(watch), events: events, revents: 0)
         }

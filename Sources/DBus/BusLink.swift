@@ -106,7 +106,7 @@ final class BusLink: LoopSource, @unchecked Sendable {
         guard let connection = outlet.connection else { return false }
         isDispatching = true
         var status = dbus_connection_get_dispatch_status(connection)
-        for _ in 0..<64 where status == DBUS_DISPATCH_DATA_REMAINS && !mustTearDown {
+        for _ in 0..<64 where status == DBUS_DISPATCH_DATA_REMAINS && !mustTearDown && !isCongested {
             status = dbus_connection_dispatch(connection)
         }
         isDispatching = false
@@ -114,7 +114,15 @@ final class BusLink: LoopSource, @unchecked Sendable {
             tearDown()
             return false
         }
-        return status == DBUS_DISPATCH_DATA_REMAINS
+        // What is left of a congested connection is taken up again when the socket has taken enough.
+        return status == DBUS_DISPATCH_DATA_REMAINS && !isCongested
+    }
+
+    /// Whether so much waits to be sent that nothing more is read or answered until the bus has taken some of it. Otherwise
+    /// whoever asks faster than the bus takes the answers would fill this process's memory.
+    var isCongested: Bool {
+        guard let connection = outlet.connection else { return false }
+        return dbus_connection_get_outgoing_size(connection) > 8 << 20
     }
 
     private func receive(_ message: OpaquePointer) {

@@ -4,7 +4,7 @@
 /// Everything that is encoded has passed through here once, so that encoding itself cannot fail for what a value is.
 struct WireCheck {
     /// The longest body that is sent, in bytes. It is the specification's limit of one array, so that none can be longer.
-    static let maximumBodySize = 1 << 26
+    static let maximumBodySize = (1 << 25) - (1 << 16)
     /// Descriptors per message that libdbus accepts when it receives (`DBUS_DEFAULT_MESSAGE_UNIX_FDS`).
     static let maximumDescriptors = 16
     /// Containers within containers, variants included.
@@ -104,6 +104,6 @@ struct WireCheck {
 
     private mutating func add(_ count: Int) throws(DBusError) {
         size += count
-        guard size <= Self.maximumBodySize else { throw .limitsExceeded("the message is longer than 64 MiB") }
+        guard size <= Self.maximumBodySize else { throw .limitsExceeded("the message is longer than the bus takes, 32 MiB") }
     }
 }

@@ -47,6 +47,8 @@ actor DiskPool {
                     </volume>
                     """)
             return try await volume.path()
+        } catch let error as LibvirtError where error.code == .operationInvalid {
+            throw VMError(.alreadyExists, "there is a file of that name", cause: VMError.Cause(error))
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .storageVolExist {
             // libvirt removes what it began. That the space ran out it says in words only, so it is measured.
             try await pool.refresh()
@@ -79,7 +81,8 @@ actor DiskPool {
 
     /// The pool, running; made if it is absent. Whoever comes meanwhile waits for the same.
     private func ready() async throws -> StoragePool {
-        let task = preparing ?? Task { try await prepare() }
+        if let preparing { return try await preparing.value }
+        let task = Task { try await prepare() }
         preparing = task
         defer { preparing = nil }
         return try await task.value

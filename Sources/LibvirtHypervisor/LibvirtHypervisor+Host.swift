@@ -68,7 +68,8 @@ actor FactsOnce {
     private var reading: Task<HostFacts, any Error>?
 
     func value(_ read: @escaping @Sendable () async throws -> HostFacts) async throws -> HostFacts {
-        let task = reading ?? Task { try await read() }
+        if let reading { return try await reading.value }
+        let task = Task { try await read() }
         reading = task
         do {
             return try await task.value

@@ -10,7 +10,7 @@ extension LibvirtHypervisor {
             async let autostart = connection.domainUUIDs(.autostart)
             async let persistent = connection.domainUUIDs(.persistent)
             async let saved = connection.domainUUIDs(.managedSave)
-            async let stats = connection.allDomainStats()
+            async let stats = Self.stats(connection)
             let domains = try await connection.domains()
             let flags = try await DomainFlags(autostart: autostart, persistent: persistent, managedSave: saved)
             let sizes = Dictionary(try await stats.map { ($0.uuid, $0) }, uniquingKeysWith: { $1 })
@@ -21,6 +21,16 @@ extension LibvirtHypervisor {
                 vms += try await Self.read(domains[portion..<min(portion + 512, domains.count)], sizes, flags)
             }
             return vms
+        }
+    }
+
+    /// State and size of all domains in one call; nothing when that takes too long, because libvirt asks a QEMU that hangs. Then
+    /// each is asked by itself, in ways that wait for no QEMU.
+    private static func stats(_ connection: LibvirtConnection) async throws -> [DomainStats] {
+        do {
+            return try await connection.allDomainStats(deadline: .seconds(3))
+        } catch let error as LibvirtError where error.kind == .deadlineExceeded {
+            return []
         }
     }
 
@@ -92,6 +102,26 @@ extension LibvirtHypervisor {
 
     public func definition(of uuid: VMUUID) async throws(VMError) -> String {
         try await withDomain(uuid) { try await $0.xml() }
+    }
+
+    public func vmsUsing(disk path: String) async throws(VMError) -> [VMUUID] {
+        // As an attribute, in either quotes: as a source, as a backing file, or for something this service has never heard of.
+        let marks = ["'\(path)'", "\"\(path)\""]
+        return try await withLink { link in
+            let domains = try await link.connection.domains()
+            let active = try await link.connection.domainUUIDs(.active)
+            var users: [VMUUID] = []
+            for domain in domains {
+                var definitions = try await Self.orGone({ try await domain.xml(.inactive) }).map { [$0] } ?? []
+                if active.contains(domain.uuid), let live = try await Self.orGone({ try await domain.xml() }) {
+                    definitions.append(live)
+                }
+                if definitions.contains(where: { xml in marks.contains { xml.contains($0) } }) {
+                    users.append(VMUUID(domain.uuid))
+                }
+            }
+            return users
+        }
     }
 
     public func disks(of uuid: VMUUID) async throws(VMError) -> [VMDisk] {

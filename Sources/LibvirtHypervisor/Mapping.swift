@@ -102,7 +102,7 @@ extension VMError {
         case .configUnsupported, .argumentUnsupported, .noSupport:
             (.hostUnsupported, "the host cannot do what it asks for")
         case .xmlError, .xmlDetail, .xmlInvalidSchema: (.templateInvalid, "libvirt does not accept the definition")
-        case .noConnect, .invalidConnection, .rpc:
+        case .noConnect, .invalidConnection:
             (.hypervisorUnavailable, "libvirt cannot be reached; try again later")
         default: (.failed, "libvirt could not do it; the service's log has the reason")
         }

@@ -1,4 +1,5 @@
 import Libvirt
+import VMModel
 import XMLReading
 
 /// What this service noted in a VM's definition when it made it.
@@ -14,19 +15,23 @@ struct VMMetadata: Hashable, Sendable {
 
     init() {}
 
-    /// - Throws: `LibvirtError`. A VM without our element, or with one that cannot be read, has empty metadata: anybody may have written it.
+    /// A VM without our element, or with one that cannot be read, has empty metadata: anybody may have written it, at any length.
+    /// - Throws: `LibvirtError` when the domain or the connection is gone.
     init(of domain: Domain) async throws {
-        let xml = try await domain.metadata(namespace: Self.namespace)
-        if let element = xml.flatMap({ try? XMLTree(parsing: $0) }) {
-            self.init(element)
-        } else {
-            self.init()
+        self.init()
+        do {
+            if let xml = try await domain.metadata(namespace: Self.namespace), let element = try? XMLTree(parsing: xml) {
+                self.init(element)
+            }
+        } catch let error as LibvirtError where error.kind == .libvirt && error.code != .noDomain {
+            // Longer than libvirt can carry, for example.
         }
     }
 
+    /// Only what this service could have written is taken.
     init(_ element: XMLTree) {
-        template = element.first("template")?.text ?? ""
-        osType = element.first("os-type")?.text ?? ""
+        template = element.first("template").flatMap { try? VMName($0.text) }?.rawValue ?? ""
+        osType = element.first("os-type").flatMap { GuestOS(rawValue: $0.text) }?.rawValue ?? ""
         ownerUID = element.first("owner-uid").flatMap { UInt32($0.text) }.flatMap { $0 == .max ? nil : $0 }
         createdAt = element.first("created-at").flatMap { UInt64($0.text) } ?? 0
         volumes = Set(element.all("volume").map(\.text))

@@ -37,6 +37,9 @@ public protocol Hypervisor: Sendable {
     /// The disks the VM's definition names, and which of them its metadata says that this service made.
     func disks(of uuid: VMUUID) async throws(VMError) -> [VMDisk]
 
+    /// The VMs whose definitions, of now or of their next start, name this file in any place.
+    func vmsUsing(disk path: String) async throws(VMError) -> [VMUUID]
+
     /// What the host can do, read from libvirt.
     func hostFacts() async throws(VMError) -> HostFacts
 

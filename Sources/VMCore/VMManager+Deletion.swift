@@ -37,6 +37,12 @@ extension VMManager {
                 continue
             }
             do throws(VMError) {
+                // Whoever copies a definition by hand copies the disk's path and our metadata along.
+                guard try await hypervisor.vmsUsing(disk: disk.path).isEmpty else {
+                    log("VM '\(vm.name)' \(vm.uuid) is deleted, but another VM uses its disk \(disk.path), which is kept")
+                    kept.append(disk.path)
+                    continue
+                }
                 try await hypervisor.deleteDisk(atPath: disk.path)
             } catch {
                 log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
@@ -63,8 +69,8 @@ extension VMManager {
     }
 }
 
-/// How the disks that this service makes are named: by VM, with enough of the UUID that no two VMs, and no left-over of an earlier
-/// VM of the same name, meet.
+/// How the disks that this service makes are named: by VM, with the UUID, so that no two VMs, and no left-over of an earlier VM of
+/// the same name, meet.
 enum DiskName {
     static func make(for name: VMName, _ uuid: VMUUID) -> String {
         "\(name)\(suffix(uuid))"
@@ -75,6 +81,6 @@ enum DiskName {
     }
 
     private static func suffix(_ uuid: VMUUID) -> String {
-        "-\(uuid.description.prefix(8)).qcow2"
+        "-\(uuid).qcow2"
     }
 }

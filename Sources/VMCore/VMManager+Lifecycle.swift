@@ -20,14 +20,13 @@ extension VMManager {
         let vm = try await changeableVM(uuid, "stop") { $0.isExecuting || $0 == .shuttingDown }
         switch vm.state {
         case .running, .blocked:
-            guard !force || limit > .zero else { return try await destroyIfStillThere(uuid) }
-            do throws(VMError) {
+            guard force else {
                 try await requestShutdown(uuid)
-            } catch {
-                // A QEMU that hangs cannot take the request either, and force is for that.
-                guard force else { throw error }
-                return try await destroyIfStillThere(uuid)
+                break
             }
+            guard limit > .zero else { return try await destroyIfStillThere(uuid) }
+            // Not waited for: a QEMU that hangs cannot take the request either, and the limit is for that too.
+            Task { try? await requestShutdown(uuid) }
         case .shuttingDown:
             break
         case .paused, .suspended, .crashed, .unknown:

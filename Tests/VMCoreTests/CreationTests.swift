@@ -30,7 +30,7 @@ func linuxRequest(_ name: String = "debian") -> CreateRequest {
         #expect(vm.autostart)
         #expect(vm.template == "linux-basic")
         #expect(vm.ownerUID == 1000)
-        let path = "/pool/debian-\(uuid.description.prefix(8)).qcow2"
+        let path = "/pool/debian-\(uuid).qcow2"
         #expect(rig.fake.world.disks == [path: 7 << 30])
         #expect(rig.fake.world.machines[uuid]?.disks == [VMDisk(path: path, isOwn: true)])
         let xml = try #require(rig.fake.world.machines[uuid]?.xml)

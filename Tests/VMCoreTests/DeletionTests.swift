@@ -9,7 +9,7 @@ import VMTestSupport
 
     /// The path of a disk as this service names those of `vm`.
     private func own(_ directory: String = World.pool) -> String {
-        "\(directory)win11-\(vm.uuid.description.prefix(8)).qcow2"
+        "\(directory)win11-\(vm.uuid).qcow2"
     }
 
     private func rig(_ disks: VMDisk...) async throws -> Rig {

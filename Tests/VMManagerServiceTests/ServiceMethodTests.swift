@@ -120,7 +120,7 @@ import VMTestSupport
 
     @Test func deleteNamesTheDisksThatItKept() async throws {
         let vm = machine("win11")
-        let own = "/pool/win11-\(vm.uuid.description.prefix(8)).qcow2"
+        let own = "/pool/win11-\(vm.uuid).qcow2"
         try await ServiceRig.with { rig async throws in
             rig.fake.put(vm, disks: [.init(path: own, isOwn: true), .init(path: "/srv/data.qcow2", isOwn: false)])
             rig.fake.change { $0.disks = [own: 1, "/srv/data.qcow2": 1] }

@@ -39,6 +39,12 @@ extension FakeHypervisor {
         try await perform(.disks, uuid) { state throws(VMError) in try state.world.machine(uuid).disks }
     }
 
+    public func vmsUsing(disk path: String) async throws(VMError) -> [VMUUID] {
+        try await perform(.vmsUsing) { state in
+            state.world.machines.values.filter { $0.disks.contains { $0.path == path } }.map(\.vm.uuid)
+        }
+    }
+
     public func hostFacts() async throws(VMError) -> HostFacts {
         try await perform(.hostFacts) { $0.world.facts }
     }
