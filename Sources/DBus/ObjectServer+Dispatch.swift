@@ -71,12 +71,35 @@ extension ObjectServer {
             finish(methodCall, address, method.outputs, Result { try handler(methodCall) })
         case .task(let handler):
             let outputs = method.outputs
+            callsInProgress += 1
             Task { [self] in
                 let result: Result<[DBusValue], any Error>
                 do { result = .success(try await handler(methodCall)) } catch { result = .failure(error) }
-                loop.execute { self.finish(methodCall, address, outputs, result) }
+                loop.execute {
+                    self.finish(methodCall, address, outputs, result)
+                    self.callsInProgress -= 1
+                    if self.callsInProgress == 0 { self.resumeIdleWaiters() }
+                }
             }
         }
+    }
+
+    /// Waits until every call that a task answers has its reply, but not longer than `limit`.
+    public func waitForReplies(atMost limit: Duration) async {
+        await withCheckedContinuation { continuation in
+            loop.execute {
+                guard self.callsInProgress > 0 else { return continuation.resume() }
+                self.lastIdleWaiter &+= 1
+                let id = self.lastIdleWaiter
+                self.idleWaiters[id] = continuation
+                _ = self.loop.agenda.schedule(after: limit) { self.idleWaiters.removeValue(forKey: id)?.resume() }
+            }
+        }
+    }
+
+    private func resumeIdleWaiters() {
+        for waiter in idleWaiters.values { waiter.resume() }
+        idleWaiters = [:]
     }
 
     /// The one place where a handler's result becomes the reply.

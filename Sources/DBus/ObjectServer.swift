@@ -9,6 +9,10 @@ public final class ObjectServer: @unchecked Sendable {
     let loop: EventLoop
     let outlet: BusOutlet
     var tree = ObjectTree()
+    /// How many calls have a task that answers them, and who waits until there is none.
+    var callsInProgress = 0
+    var idleWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    var lastIdleWaiter: UInt64 = 0
     private var isQuiet = false
     private var unexpectedErrorHook: (@Sendable (MethodCall, any Error) -> Void)?
 

@@ -104,6 +104,8 @@ struct WireCheck {
 
     private mutating func add(_ count: Int) throws(DBusError) {
         size += count
-        guard size <= Self.maximumBodySize else { throw .limitsExceeded("the message is longer than the bus takes, 32 MiB") }
+        guard size <= Self.maximumBodySize else {
+            throw .limitsExceeded("the message is longer than the bus takes, 32 MiB")
+        }
     }
 }

@@ -20,7 +20,8 @@ struct VMMetadata: Hashable, Sendable {
     init(of domain: Domain) async throws {
         self.init()
         do {
-            if let xml = try await domain.metadata(namespace: Self.namespace), let element = try? XMLTree(parsing: xml) {
+            if let xml = try await domain.metadata(namespace: Self.namespace), let element = try? XMLTree(parsing: xml)
+            {
                 self.init(element)
             }
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .noDomain {

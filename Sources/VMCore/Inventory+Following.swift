@@ -90,6 +90,8 @@ extension Inventory {
                 if lossReason != nil { log("connected to \(hypervisor.uri) again") }
                 lossReason = nil
                 status = HypervisorStatus(isConnected: true, version: info.version)
+                for waiter in connectionWaiters { waiter.resume() }
+                connectionWaiters = []
                 return
             } catch {
                 log("cannot list the VMs: \(error)")
@@ -204,6 +206,7 @@ extension Inventory {
         for uuid: VMUUID, atMost limit: Duration, until isDone: @escaping @Sendable (VM?) -> Bool
     ) async -> Bool {
         if isDone(entries[uuid]?.vm) { return true }
+        guard !hasEndedWaits else { return false }
         lastWaiter &+= 1
         let id = lastWaiter
         let timer = Task {
@@ -218,6 +221,18 @@ extension Inventory {
         } onCancel: {
             Task { await self.resumeWaiter(id, false) }
         }
+    }
+
+    /// Ends every wait, those to come as well, as if its time were over.
+    func endWaits() {
+        hasEndedWaits = true
+        for id in waiters.keys { resumeWaiter(id, false) }
+    }
+
+    /// Returns when there is a connection and every VM has been listed, at once if so.
+    func waitForConnection() async {
+        guard !status.isConnected else { return }
+        await withCheckedContinuation { connectionWaiters.append($0) }
     }
 
     func resumeWaiters(for uuid: VMUUID) {

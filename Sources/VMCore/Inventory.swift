@@ -50,6 +50,8 @@ public actor Inventory {
     var refreshes: [VMUUID: Bool] = [:]
     var waiters: [UInt64: Waiter] = [:]
     var lastWaiter: UInt64 = 0
+    var hasEndedWaits = false
+    var connectionWaiters: [CheckedContinuation<Void, Never>] = []
 
     private let executor: any SerialExecutor
     private var uuidsByName: [NameBytes: Set<VMUUID>] = [:]

@@ -17,6 +17,7 @@ extension VMManager {
                 .hypervisorUnavailable,
                 "cannot create '\(configuration.name)': there is no connection to libvirt at present; try again later")
         }
+        try checkGoesOn("create", configuration.name.rawValue)
         let createdAt = Self.now()
         try await inventory.beginCreating(
             VM(
@@ -25,8 +26,8 @@ extension VMManager {
                 template: configuration.template, osType: configuration.guest, ownerUID: owner, createdAt: createdAt))
         var undo = Undo()
         do throws(VMError) {
-            let xml = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
-            try await make(configuration, xml, &undo)
+            let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
+            try await make(configuration, plan, &undo)
             await inventory.endCreating(configuration.uuid)
             return configuration.uuid
         } catch {
@@ -45,7 +46,7 @@ extension VMManager {
     public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
         let configuration = try VMConfiguration(request, templates: templates)
         do throws(VMError) {
-            return try await render(configuration, owner: owner, createdAt: Self.now(), preparing: false)
+            return try await render(configuration, owner: owner, createdAt: Self.now(), preparing: false).xml
         } catch {
             throw error.saying("cannot render '\(configuration.template)'")
         }
@@ -59,9 +60,15 @@ extension VMManager {
         var definition: VMUUID?
     }
 
+    /// What will be made.
+    private struct Plan {
+        let xml: String
+        let diskPath: String
+    }
+
     private func render(
         _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, preparing: Bool
-    ) async throws(VMError) -> String {
+    ) async throws(VMError) -> Plan {
         let facts = try await hypervisor.hostFacts()
         guard configuration.vcpus <= facts.maximumVCPUs else {
             throw VMError(.invalidArgument, "vcpus must be from 1 to \(facts.maximumVCPUs) on this host")
@@ -83,7 +90,8 @@ extension VMManager {
             values["network"] = network.map { .string($0) }
         }
         let declared = values.filter { template.parameter(named: $0.key) != nil }
-        return try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
+        let xml = try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
+        return Plan(xml: xml, diskPath: disk)
     }
 
     /// The Hyper-V features to offer: those wanted that the host has, without those whose prerequisite it lacks, because QEMU
@@ -112,15 +120,15 @@ extension VMManager {
         }
     }
 
-    private func make(_ configuration: VMConfiguration, _ xml: String, _ undo: inout Undo) async throws(VMError) {
+    private func make(_ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo) async throws(VMError) {
         if configuration.uuidIsChosen, try await hypervisor.readVM(configuration.uuid) != nil {
             // libvirt would define it anew, if the name is the same as well.
             throw VMError(.alreadyExists, "there is a VM with that UUID")
         }
-        try await makeDisk(configuration, &undo)
+        try await makeDisk(configuration, plan, &undo)
         let uuid: VMUUID
         do throws(VMError) {
-            uuid = try await hypervisor.define(xml)
+            uuid = try await hypervisor.define(plan.xml)
         } catch {
             // A definition that was refused may be that of somebody else's VM with this UUID.
             if error.leavesOutcomeOpen { undo.definition = configuration.uuid }
@@ -141,7 +149,9 @@ extension VMManager {
         }
     }
 
-    private func makeDisk(_ configuration: VMConfiguration, _ undo: inout Undo) async throws(VMError) {
+    private func makeDisk(
+        _ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo
+    ) async throws(VMError) {
         let fileName = DiskName.make(for: configuration.name, configuration.uuid)
         do throws(VMError) {
             undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
@@ -153,38 +163,63 @@ extension VMManager {
                 )
             } else {
                 // The name holds a UUID that nobody else can have.
-                undo.diskPath = try? await hypervisor.pathOfDisk(named: fileName)
+                undo.diskPath = plan.diskPath
             }
             throw error
         }
     }
 
-    /// Takes back what was made, newest first. What cannot be removed is named in the log: the caller has the first error.
+    /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
+    /// stays taken. What cannot be removed is named in the log: the caller has the first error.
     private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
-        if let uuid = undo.definition {
-            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.destroy(uuid) }
-            await undoing(configuration) { [hypervisor] () async throws(VMError) in try await hypervisor.undefine(uuid)
-            }
+        guard await !takeBack(undo, configuration) else { return await giveUp(configuration) }
+        Task {
+            repeat { await inventory.waitForConnection() } while await !takeBack(undo, configuration)
+            await giveUp(configuration)
         }
-        if let path = undo.diskPath {
-            await undoing(configuration) { [hypervisor] () async throws(VMError) in
-                try await hypervisor.deleteDisk(atPath: path)
-            }
-        }
+    }
+
+    private func giveUp(_ configuration: VMConfiguration) async {
         await inventory.abandonCreating(configuration.uuid)
         try? await inventory.refresh(configuration.uuid)
     }
 
+    /// - Returns: false when it must be tried again, because there was no connection.
+    private func takeBack(_ undo: Undo, _ configuration: VMConfiguration) async -> Bool {
+        if let uuid = undo.definition {
+            let isDestroyed = await undoing(configuration) { [hypervisor] () async throws(VMError) in
+                try await hypervisor.destroy(uuid)
+            }
+            guard isDestroyed else { return false }
+            let isUndefined = await undoing(configuration) { [hypervisor] () async throws(VMError) in
+                try await hypervisor.undefine(uuid)
+            }
+            guard isUndefined else { return false }
+        }
+        guard let path = undo.diskPath else { return true }
+        return await undoing(configuration) { [hypervisor] () async throws(VMError) in
+            try await hypervisor.deleteDisk(atPath: path)
+        }
+    }
+
+    /// - Returns: false when there was no connection.
     private func undoing(
         _ configuration: VMConfiguration, _ step: @Sendable () async throws(VMError) -> Void
-    ) async {
+    ) async -> Bool {
         do throws(VMError) {
             try await step()
-        } catch  where error.code == .notFound || error.code == .invalidState {
-            // It was never made, or never started.
         } catch {
-            log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")
+            switch error.code {
+            case .hypervisorUnavailable:
+                return false
+            case .notFound, .invalidState:
+                // It was never made, or never started.
+                break
+            default:
+                log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")
+            }
         }
+        return true
     }
 
     /// Microseconds since the epoch.

@@ -39,7 +39,9 @@ extension VMManager {
             do throws(VMError) {
                 // Whoever copies a definition by hand copies the disk's path and our metadata along.
                 guard try await hypervisor.vmsUsing(disk: disk.path).isEmpty else {
-                    log("VM '\(vm.name)' \(vm.uuid) is deleted, but another VM uses its disk \(disk.path), which is kept")
+                    log(
+                        "VM '\(vm.name)' \(vm.uuid) is deleted, but another VM uses its disk \(disk.path), which is kept"
+                    )
                     kept.append(disk.path)
                     continue
                 }

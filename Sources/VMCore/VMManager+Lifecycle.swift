@@ -25,8 +25,7 @@ extension VMManager {
                 break
             }
             guard limit > .zero else { return try await destroyIfStillThere(uuid) }
-            // Not waited for: a QEMU that hangs cannot take the request either, and the limit is for that too.
-            Task { try? await requestShutdown(uuid) }
+            return try await forceStop(uuid, within: limit)
         case .shuttingDown:
             break
         case .paused, .suspended, .crashed, .unknown:
@@ -40,6 +39,7 @@ extension VMManager {
         }
         guard await inventory.wait(for: uuid, atMost: limit, until: { $0?.state.mayHaveProcess != true }) else {
             guard !Task.isCancelled else { throw VMError(.cancelled, "waiting for '\(vm.name)' to stop was cancelled") }
+            try checkGoesOn("wait for the stop of", vm.name)
             guard force else {
                 throw VMError(
                     .timeout,
@@ -49,6 +49,31 @@ extension VMManager {
             return try await destroyIfStillThere(uuid)
         }
         // The state came with an event; what changes along with it is read before the caller is told.
+        await showResult(uuid)
+    }
+
+    /// Asks the guest, and ends the VM when it cannot be asked or the time is up. The request itself is not waited for: a QEMU that
+    /// hangs cannot take it either, and the limit is for that too.
+    private func forceStop(_ uuid: VMUUID, within limit: Duration) async throws(VMError) {
+        let wait = Task { await inventory.wait(for: uuid, atMost: limit) { $0?.state.mayHaveProcess != true } }
+        Task {
+            do throws(VMError) {
+                try await requestShutdown(uuid)
+            } catch {
+                wait.cancel()
+            }
+        }
+        let isOff = await withTaskCancellationHandler {
+            await wait.value
+        } onCancel: {
+            wait.cancel()
+        }
+        guard isOff else {
+            guard !Task.isCancelled else { throw VMError(.cancelled, "waiting for the VM to stop was cancelled") }
+            // Not before its time, when the wait ended because the service does.
+            try checkGoesOn("stop", await inventory.vm(uuid)?.name ?? "")
+            return try await destroyIfStillThere(uuid)
+        }
         await showResult(uuid)
     }
 

@@ -1,3 +1,4 @@
+import Synchronization
 import VMModel
 public import VMTemplates
 
@@ -10,6 +11,7 @@ public final class VMManager: Sendable {
     public let templates: TemplateLibrary
     let hypervisor: any Hypervisor
     let turns = VMTurns()
+    private let isEnding = Atomic(false)
     let log: @Sendable (String) -> Void
 
     /// - Parameter log: told what the caller is not told, one line each: causes of failures, and what was left behind.
@@ -31,6 +33,20 @@ public final class VMManager: Sendable {
         await showResult(uuid)
     }
 
+    /// Takes on nothing new and ends every wait for a guest, because the service is about to end. What is being made or removed is
+    /// finished all the same.
+    public func end() async {
+        isEnding.store(true, ordering: .relaxed)
+        await inventory.endWaits()
+    }
+
+    /// - Throws: `cancelled` when the service is about to end.
+    func checkGoesOn(_ operation: String, _ name: String) throws(VMError) {
+        guard !isEnding.load(ordering: .relaxed) else {
+            throw VMError(.cancelled, "cannot \(operation) '\(name)': the service is just ending; try again")
+        }
+    }
+
     // MARK: What the operations share
 
     /// The VM as it is known, when it may be changed now.
@@ -46,6 +62,7 @@ public final class VMManager: Sendable {
         guard let vm = known else {
             throw VMError(.notFound, "cannot \(operation) the VM: it does not exist any more")
         }
+        try checkGoesOn(operation, vm.name)
         return vm
     }
 

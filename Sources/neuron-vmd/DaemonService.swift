@@ -3,6 +3,7 @@ import LibvirtHypervisor
 import Logging
 import ServiceLifecycle
 import VMCore
+import VMManagerAPI
 import VMManagerService
 
 /// From the first connection to the last word: fills the inventory, takes the name, serves, and lets go of everything.
@@ -10,6 +11,7 @@ struct DaemonService: Service, CustomStringConvertible {
     let connection: DBusConnection
     let hypervisor: LibvirtHypervisor
     let inventory: Inventory
+    let manager: VMManager
     let service: VMManagerService
     let logger: Logger
     let description = "neuron-vmd"
@@ -34,10 +36,18 @@ struct DaemonService: Service, CustomStringConvertible {
             return Task.isShuttingDownGracefully
         } onGracefulShutdown: {
             notification.stopping()
-            Task { await connection.close() }
+            Task { await end() }
         }
         await hypervisor.stop()
         guard isAskedToEnd else { throw BusLost() }
         logger.info("ended as asked; the VMs run on")
+    }
+
+    /// Takes on nothing new, finishes what is being made or removed, and leaves the bus.
+    private func end() async {
+        try? await connection.releaseName(BusNames.service)
+        await manager.end()
+        await connection.objects.waitForReplies(atMost: .seconds(30))
+        await connection.close()
     }
 }

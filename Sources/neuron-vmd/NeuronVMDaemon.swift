@@ -61,7 +61,8 @@ struct NeuronVMDaemon: AsyncParsableCommand {
         let service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: uri, logger: logger)
         let daemon = DaemonService(
-            connection: connection, hypervisor: hypervisor, inventory: inventory, service: service, logger: logger)
+            connection: connection, hypervisor: hypervisor, inventory: inventory, manager: manager, service: service,
+            logger: logger)
         let group = ServiceGroup(
             services: [daemon], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         try await group.run()

@@ -62,7 +62,7 @@ import VMModel
         (LibvirtError.Code.noDomain, VMError.Code.notFound), (.domExist, .alreadyExists),
         (.storageVolExist, .alreadyExists), (.operationInvalid, .invalidState), (.operationTimeout, .timeout),
         (.xmlInvalidSchema, .templateInvalid), (.xmlError, .templateInvalid), (.xmlDetail, .templateInvalid),
-        (.configUnsupported, .hostUnsupported), (.noNetwork, .hostUnsupported), (.rpc, .hypervisorUnavailable),
+        (.configUnsupported, .hostUnsupported), (.noNetwork, .hostUnsupported), (.rpc, .failed),
         (.internalError, .failed), (.init(rawValue: 4711), .failed),
     ])
     func mapsErrorsByTheirNumber(code: LibvirtError.Code, expected: VMError.Code) {

@@ -36,6 +36,15 @@ import VMTestSupport
         #expect(await failure { _ = try await rig.inventory.vm(named: "win11") }?.code == .notFound)
     }
 
+    /// A definition copied by hand names the original's disk, and carries its metadata.
+    @Test func aDiskThatAnotherVMNamesIsKept() async throws {
+        let rig = try await rig(VMDisk(path: own(), isOwn: true))
+        rig.fake.put(machine("copy"), disks: [VMDisk(path: own(), isOwn: true)])
+        #expect(try await rig.manager.delete(vm.uuid, deleteDisks: true) == [own()])
+        #expect(rig.fake.changes == [.undefine])
+        #expect(rig.fake.world.disks[own()] != nil)
+    }
+
     @Test func withoutTheOptionEveryDiskIsKeptAndNamed() async throws {
         let rig = try await rig(VMDisk(path: own(), isOwn: true), VMDisk(path: "/srv/data.qcow2", isOwn: false))
         #expect(try await rig.manager.delete(vm.uuid, deleteDisks: false) == [own(), "/srv/data.qcow2"])

@@ -151,4 +151,18 @@ import VMTestSupport
         rig.fake.transition(vm.uuid, to: .paused)
         #expect(await failure { try await within("the stop") { try await stop.value } }?.code == .timeout)
     }
+
+    /// A wait that ends because the service does must not end the VM.
+    @Test(arguments: [false, true])
+    func theEndOfTheServiceEndsTheWaitAndNotTheVM(_ force: Bool) async throws {
+        let vm = machine("win11", .running)
+        let rig = try await Rig(vm)
+        rig.fake.change { $0.guestShutsDown = false }
+        let stop = Task { try await rig.manager.stop(vm.uuid, within: .seconds(60), force: force) }
+        try await eventually("the guest is asked") { rig.fake.changes == [.requestShutdown] }
+        await rig.manager.end()
+        #expect(await failure { try await stop.value }?.code == .cancelled)
+        #expect(await rig.vm(vm.uuid)?.state == .running)
+        #expect(await failure { try await rig.manager.pause(vm.uuid) }?.code == .cancelled)
+    }
 }

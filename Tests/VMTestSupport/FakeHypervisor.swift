@@ -195,7 +195,8 @@ extension FakeHypervisor {
         /// Whether it changes something.
         public var isChange: Bool {
             switch self {
-            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .pathOfDisk, .availableNetwork: false
+            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .pathOfDisk, .availableNetwork:
+                false
             default: true
             }
         }
