@@ -1,8 +1,9 @@
 """The life of a VM from the bus, with a real guest that boots, and powers off by itself when it is asked to."""
 
 import json
+import pathlib
 
-from support.bus import VM_INTERFACE
+from support.bus import VM_INTERFACE, options
 from support.guest import POWERBUTTON, READY
 from support.system import DISKS, domains, run, virsh
 
@@ -105,6 +106,23 @@ def test_delete_removes_no_disk_that_another_tool_made(client, vms):
     path = client.manager("GetVM", "(s)", name)
     assert client.vm(path, "Delete", delete_disks=True) == [str(foreign)]
     assert foreign.exists()
+
+
+def test_delete_keeps_a_disk_that_a_copy_of_the_definition_names(client, vms):
+    """Who copies a VM by hand copies the path of its disk and the service's metadata along."""
+    name, path = vms.create(start=True)
+    (disk,) = DISKS.glob(f"{name}-*.qcow2")
+    uuid, copy = client.get(path, "UUID"), vms.name()
+    definition = virsh("dumpxml", name, "--inactive").replace(f"<name>{name}<", f"<name>{copy}<")
+    other_uuid = uuid[:-4] + ("0000" if uuid[-4:] != "0000" else "1111")
+    file = pathlib.Path("/run/tmp/copy.xml")
+    file.write_text(definition.replace(f"<uuid>{uuid}<", f"<uuid>{other_uuid}<"), encoding="utf-8")
+    virsh("define", str(file))
+    assert client.manager("DeleteVM", "(sa{sv})", copy, options({"delete_disks": True})) == [str(disk)]
+    assert disk.exists()
+    client.vm(path, "Destroy")
+    assert client.vm(path, "Delete", delete_disks=True) == []
+    assert not disk.exists()
 
 
 def test_create_can_start_at_once_and_with_the_host(client, vms):

@@ -5,11 +5,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
-from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, Client, Recorder
-from support.system import neuron_vm, run, virsh
+from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, STANDARD_ERROR, BusError, Client, Recorder
+from support.system import DISKS, domains, neuron_vm, run, virsh
 
 COMMAND = ["setpriv", "--reuid=neuron-vm", "--regid=neuron-vm", "--init-groups", "/usr/libexec/neuron-vmd"]
 
@@ -67,6 +68,35 @@ def test_vms_run_on_without_it(service, vms):
     properties = client.get_all(path)
     assert (properties["Template"], properties["OwnerUID"]) == ("linux-basic", 0)
     client.close()
+
+
+@pytest.mark.restarts_service
+def test_what_it_makes_is_whole_when_it_ends(service, vms):
+    """Whoever asked for a VM has a reply, and the VM is there exactly if that was a success."""
+    outcomes = {}
+    names = [vms.name() for _ in range(12)]
+
+    def create(name):
+        client = Client()
+        try:
+            outcomes[name] = client.create(name, type="linux", memory_mb=256, vcpus=1, disk_size_gb=1)
+        except BusError as error:
+            outcomes[name] = error.name
+        client.close()
+
+    for index in range(0, len(names), 3):
+        threads = [threading.Thread(target=create, args=(name,)) for name in names[index : index + 3]]
+        for thread in threads:
+            thread.start()
+        service.stop()
+        for thread in threads:
+            thread.join()
+        service.start()
+    made = {name for name, outcome in outcomes.items() if outcome.startswith("/")}
+    refused = {STANDARD_ERROR + "ServiceUnknown", STANDARD_ERROR + "NameHasNoOwner", ERROR + "Cancelled"}
+    assert {outcomes[name] for name in names if name not in made} <= refused
+    assert set(domains()) == made
+    assert {disk.name.split("-")[0] for disk in DISKS.iterdir()} == made
 
 
 @pytest.mark.restarts_service
