@@ -53,7 +53,8 @@ struct VMConfiguration: Hashable, Sendable {
         var values: [String: ParameterValue] = [:]
         for (key, value) in request.values {
             guard let parameter = template.parameter(named: key), CreateRequest.takes(parameter) else {
-                throw VMError(.invalidArgument, "unknown option '\(printable(key))' for template '\(template.name)'")
+                throw VMError(
+                    .invalidArgument, "unknown option '\(ForeignText.quotable(key))' for template '\(template.name)'")
             }
             if parameter.kind == .path, case .string(let path) = value { try HostPath.check(path, option: key) }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
@@ -119,11 +120,6 @@ enum HostPath {
                 "\(option) must be an absolute path without '.' or '..' elements and without control characters")
         }
     }
-}
-
-/// A word of the caller's in a message: cut, and with everything but plain ASCII replaced.
-func printable(_ word: String) -> String {
-    String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
 }
 
 /// Runs something of the templates; its error becomes one of ours.

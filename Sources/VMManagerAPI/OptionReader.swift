@@ -10,7 +10,7 @@ public struct OptionReader {
         for entry in options?.entriesValue ?? [] {
             guard let key = entry.key.stringValue else { continue }
             guard values.updateValue(entry.value.unwrapped, forKey: key) == nil else {
-                throw VMError(.invalidArgument, "an option is given twice: '\(Self.printable(key))'")
+                throw VMError(.invalidArgument, "an option is given twice: '\(ForeignText.quotable(key))'")
             }
         }
     }
@@ -51,16 +51,11 @@ public struct OptionReader {
     /// - Throws: `invalidArgument` when something is left that nobody took.
     public func finish() throws(VMError) {
         guard let key = values.keys.min() else { return }
-        throw VMError(.invalidArgument, "unknown option '\(Self.printable(key))'")
+        throw VMError(.invalidArgument, "unknown option '\(ForeignText.quotable(key))'")
     }
 
     public static func wrongType(_ key: String, _ expected: String) -> VMError {
-        VMError(.invalidArgument, "option '\(printable(key))' must be \(expected)")
-    }
-
-    /// A caller's word as it may stand in a message: short, and plain ASCII.
-    private static func printable(_ word: String) -> String {
-        String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
+        VMError(.invalidArgument, "option '\(ForeignText.quotable(key))' must be \(expected)")
     }
 }
 

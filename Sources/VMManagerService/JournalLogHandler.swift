@@ -1,5 +1,6 @@
 import Glibc
 public import Logging
+import VMModel
 
 /// Writes log lines to standard error in the form that the journal reads: the priority in front (`sd-daemon(3)`), one line each.
 public struct JournalLogHandler: LogHandler {
@@ -44,10 +45,10 @@ public struct JournalLogHandler: LogHandler {
     static func singleLine(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
-            switch scalar.value {
-            case 0..<0x20, 0x7f..<0xa0, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069:
+            if ForeignText.isDangerous(scalar) {
                 result += "\\u{" + String(scalar.value, radix: 16) + "}"
-            default: result.unicodeScalars.append(scalar)
+            } else {
+                result.unicodeScalars.append(scalar)
             }
         }
         return result

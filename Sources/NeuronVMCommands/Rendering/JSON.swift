@@ -1,3 +1,5 @@
+import VMModel
+
 /// A JSON value (RFC 8259); the members of an object keep the order in which they are given.
 indirect enum JSON {
     case null
@@ -54,7 +56,7 @@ indirect enum JSON {
             case "\n": result += "\\n"
             case "\t": result += "\\t"
             case "\r": result += "\\r"
-            case _ where Printable.isDangerous(scalar): result += Printable.escaped(scalar)
+            case _ where ForeignText.isDangerous(scalar): result += Printable.escaped(scalar)
             default: result.unicodeScalars.append(scalar)
             }
         }

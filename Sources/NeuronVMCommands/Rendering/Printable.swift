@@ -1,25 +1,21 @@
+import VMModel
+
 /// Text of other people made safe for a terminal, and its width there.
 enum Printable {
-    /// The text with every character escaped that could move the cursor, colour the screen or turn the direction of writing:
-    /// C0, DEL, C1, the marks and overrides of bidirectional text, and the line and paragraph separators.
+    /// The text with every dangerous character escaped.
     static func escape(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
-        guard text.unicodeScalars.contains(where: { isDangerous($0) && !kept.contains($0) }) else { return text }
+        guard text.unicodeScalars.contains(where: { ForeignText.isDangerous($0) && !kept.contains($0) }) else {
+            return text
+        }
         var result = ""
         for scalar in text.unicodeScalars {
-            if isDangerous(scalar), !kept.contains(scalar) {
+            if ForeignText.isDangerous(scalar), !kept.contains(scalar) {
                 result += escaped(scalar)
             } else {
                 result.unicodeScalars.append(scalar)
             }
         }
         return result
-    }
-
-    static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.value {
-        case 0x00...0x1f, 0x7f...0x9f, 0x61c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069: true
-        default: false
-        }
     }
 
     /// `\u` and four hexadecimal digits, as in JSON. Every dangerous character lies in the basic plane.

@@ -43,7 +43,7 @@ enum VMList {
 
     private static func word(for vm: VMSummary) -> String {
         let isPlain = vm.name.unicodeScalars.allSatisfy {
-            !Printable.isDangerous($0) && !$0.properties.isWhitespace && $0 != "\u{fffd}"
+            !ForeignText.isDangerous($0) && !$0.properties.isWhitespace && $0 != "\u{fffd}"
         }
         return isPlain && !vm.name.isEmpty && !vm.name.hasPrefix("-") && VMUUID(vm.name) == nil
             ? vm.name : vm.uuid.description

@@ -1,0 +1,16 @@
+/// Text that came from somebody else and is about to be shown: names of other tools' VMs, words of callers.
+public enum ForeignText {
+    /// Whether a character could move a terminal's cursor, colour it, turn the direction of writing, or look like a new line:
+    /// C0, DEL, C1, the marks and overrides of bidirectional text, and the line and paragraph separators.
+    public static func isDangerous(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x00...0x1f, 0x7f...0x9f, 0x61c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069: true
+        default: false
+        }
+    }
+
+    /// A caller's word as it may stand in a message: cut to 64 characters, and with everything but plain ASCII replaced.
+    public static func quotable(_ word: String) -> String {
+        String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
+    }
+}
