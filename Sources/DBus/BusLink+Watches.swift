@@ -7,20 +7,20 @@ extension BusLink {
         dbus_connection_set_watch_functions(
             connection,
             { watch, context in
-                BusLink.from(context).addWatch(watch)
+                BusLink.from(context)?.addWatch(watch)
                 return 1
             },
-            { watch, context in BusLink.from(context).removeWatch(watch) },
+            { watch, context in BusLink.from(context)?.removeWatch(watch) },
             // Whether a watch is enabled is asked before each poll.
             { _, _ in }, context, nil)
         dbus_connection_set_timeout_functions(
             connection,
             { timeout, context in
-                BusLink.from(context).updateTimeout(timeout)
+                BusLink.from(context)?.updateTimeout(timeout)
                 return 1
             },
-            { timeout, context in BusLink.from(context).removeTimeout(timeout) },
-            { timeout, context in BusLink.from(context).updateTimeout(timeout) }, context, nil)
+            { timeout, context in BusLink.from(context)?.removeTimeout(timeout) },
+            { timeout, context in BusLink.from(context)?.updateTimeout(timeout) }, context, nil)
         // Both happen on the loop, which asks for the dispatch status in each turn.
         dbus_connection_set_wakeup_main_function(connection, { _ in }, context, nil)
         dbus_connection_set_dispatch_status_function(connection, { _, _, _ in }, context, nil)
@@ -88,8 +88,8 @@ extension BusLink {
         loop.agenda.cancel(timer)
     }
 
-    private static func from(_ context: UnsafeMutableRawPointer?) -> BusLink {
-        guard let context else { preconditionFailure("libdbus lost the context of a watch function") }
-        return Unmanaged<BusLink>.fromOpaque(context).takeUnretainedValue()
+    /// The link that was given as context; libdbus hands it back as it was.
+    private static func from(_ context: UnsafeMutableRawPointer?) -> BusLink? {
+        context.map { Unmanaged<BusLink>.fromOpaque($0).takeUnretainedValue() }
     }
 }

@@ -43,7 +43,7 @@ actor DiskPool {
                     <volume>
                       <name>\(fileName)</name>
                       <capacity unit='bytes'>\(sizeBytes)</capacity>
-                      <target><format type='qcow2'/></target>
+                      <target><format type='qcow2'/><compat>1.1</compat></target>
                     </volume>
                     """)
             return try await volume.path()
