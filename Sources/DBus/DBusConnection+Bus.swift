@@ -47,6 +47,18 @@ extension DBusConnection {
         return uid
     }
 
+    /// Returns when no connection has this unique name any more, at once if none has. D-Bus: `NameOwnerChanged`.
+    /// - Throws: `Disconnected`, `LimitsExceeded` if the bus takes no further match rule, `CancellationError`.
+    public func waitForDeparture(of uniqueName: String) async throws {
+        let departures = try await signals(
+            MatchRule(
+                sender: BusLink.busName, path: "/org/freedesktop/DBus", interface: BusLink.busName,
+                member: "NameOwnerChanged", arg0: uniqueName))
+        guard try await nameOwner(uniqueName) != nil else { return }
+        for try await change in departures where change.body.last?.stringValue?.isEmpty == true { return }
+        throw CancellationError()
+    }
+
     private func busCall(_ member: String, _ body: [DBusValue]) async throws(DBusError) -> DBusMessage {
         let link = link
         let result = await withCheckedContinuation { continuation in

@@ -45,6 +45,7 @@ public struct NeuronVM: AsyncParsableCommand {
     /// Runs the command line.
     /// - Returns: the exit code of the process.
     public static func run(_ arguments: [String]? = nil) async -> Int32 {
+        defer { TextAgent.stop() }
         let command: any ParsableCommand
         do {
             command = try await asyncParseAsRoot(arguments)

@@ -26,6 +26,14 @@ public struct CreateRequest: Hashable, Sendable {
     }
 }
 
+/// What a request asks for beyond the right to make a VM.
+public struct CreateNeeds: Hashable, Sendable {
+    /// The template that will be used.
+    public let template: String
+    /// The options that reach for what belongs to the host, sorted: files outside the directories of media, a chosen UUID.
+    public let hostResources: [String]
+}
+
 /// A new VM whose every value has been checked: nothing in it is a guess, and nothing later looks at what the caller sent.
 struct VMConfiguration: Hashable, Sendable {
     let name: VMName
@@ -41,6 +49,8 @@ struct VMConfiguration: Hashable, Sendable {
     let start: Bool
     /// The caller's values for the template; what is not among them has the template's default.
     let values: [String: ParameterValue]
+    /// The options that reach for what belongs to the host, sorted.
+    let hostResources: [String]
 
     /// - Throws: `invalidArgument`, `pathNotAllowed`, `notFound` for the template; each names the value and what is allowed.
     init(_ request: CreateRequest, templates: TemplateLibrary) throws(VMError) {
@@ -51,12 +61,16 @@ struct VMConfiguration: Hashable, Sendable {
         self.template = template.name
         guest = template.guest
         var values: [String: ParameterValue] = [:]
+        var hostResources = uuidIsChosen ? ["uuid"] : []
         for (key, value) in request.values {
             guard let parameter = template.parameter(named: key), CreateRequest.takes(parameter) else {
                 throw VMError(
                     .invalidArgument, "unknown option '\(ForeignText.quotable(key))' for template '\(template.name)'")
             }
-            if parameter.kind == .path, case .string(let path) = value { try HostPath.check(path, option: key) }
+            if parameter.kind == .path, case .string(let path) = value {
+                try HostPath.check(path, option: key)
+                if !HostPath.isMedia(path) { hostResources.append(key) }
+            }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
             values[key] = value
         }
@@ -69,6 +83,7 @@ struct VMConfiguration: Hashable, Sendable {
         autostart = request.autostart
         start = request.start
         self.values = values
+        self.hostResources = hostResources.sorted()
     }
 
     private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template
@@ -105,7 +120,16 @@ struct VMConfiguration: Hashable, Sendable {
 }
 
 /// A path on the host that a caller names.
-enum HostPath {
+public enum HostPath {
+    /// Where the administrator puts media that every VM may have: libvirt's own place for them, and that of packages. Nobody but root
+    /// writes there, so that a path in them leads nowhere else.
+    public static let mediaDirectories = ["/var/lib/libvirt/neuron-media", "/usr/share/neuron-vm/media"]
+
+    /// Whether a checked path lies in one of the directories of media.
+    static func isMedia(_ path: String) -> Bool {
+        mediaDirectories.contains { path.utf8.starts(with: ($0 + "/").utf8) }
+    }
+
     /// Checks the text alone; the file itself is looked at by nobody but libvirt.
     /// - Throws: `pathNotAllowed` for what is not an absolute, plain path.
     static func check(_ path: String, option: String) throws(VMError) {

@@ -37,9 +37,11 @@ extension VMManager {
     }
 
     /// Checks a request as far as that goes without asking the hypervisor, so that a caller hears of a mistake before anything else.
+    /// - Returns: what it needs beyond the right to make a VM.
     /// - Throws: as `create`.
-    public func check(_ request: CreateRequest) throws(VMError) {
-        _ = try VMConfiguration(request, templates: templates)
+    public func check(_ request: CreateRequest) throws(VMError) -> CreateNeeds {
+        let configuration = try VMConfiguration(request, templates: templates)
+        return CreateNeeds(template: configuration.template, hostResources: configuration.hostResources)
     }
 
     /// The XML that `create` would define; makes nothing and changes nothing.

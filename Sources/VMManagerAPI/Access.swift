@@ -2,14 +2,14 @@
 public enum Access: Hashable, Sendable {
     /// Anybody on the bus; it reads names and states, and changes nothing.
     case `public`
-    /// Whom polkit allows this action, and root. Until polkit is asked, root alone.
+    /// Whom polkit allows this action, and root.
     case action(Action)
 
     /// What the documentation of a method says about it.
     var documentation: String {
         switch self {
         case .public: "Anybody may call it."
-        case .action(let action): "Needs the authorization \(action.summary); at present only root has it."
+        case .action(let action): "Needs the authorization \(action.summary)."
         }
     }
 }
@@ -21,9 +21,16 @@ public enum Action: String, Hashable, Sendable, CaseIterable {
     case configure
     case access
     case delete
+    /// Asked for besides another one, when a new VM gets what belongs to the host.
+    case hostResources = "host-resources"
 
     /// Whether there is an action for one's own VMs and another for everybody's.
-    public var dependsOnOwner: Bool { self != .create }
+    public var dependsOnOwner: Bool {
+        switch self {
+        case .control, .configure, .access, .delete: true
+        case .create, .hostResources: false
+        }
+    }
 
     /// The polkit action's identifier.
     public func identifier(ownVM: Bool) -> String {
@@ -37,4 +44,14 @@ public enum Action: String, Hashable, Sendable, CaseIterable {
             ? "\(identifier(ownVM: true)) for the caller's own VM, else \(identifier(ownVM: false))"
             : identifier(ownVM: false)
     }
+}
+
+/// What a caller may do, as `GetPermissions` says it of an action.
+public enum Permission: String, Hashable, Sendable, CaseIterable {
+    /// It may, without being asked for anything.
+    case yes
+    /// It may once it, or an administrator, has authenticated.
+    case auth
+    /// It may not.
+    case no
 }

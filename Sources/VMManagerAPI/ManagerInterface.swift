@@ -36,6 +36,7 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
     case deleteVM = "DeleteVM"
     case listTemplates = "ListTemplates"
     case renderTemplate = "RenderTemplate"
+    case getPermissions = "GetPermissions"
 
     /// The VM's own method that this one is, for scripts that know the VM by name.
     public var vmMethod: VMMethod? {
@@ -48,13 +49,13 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .rebootVM: .reboot
         case .resetVM: .reset
         case .deleteVM: .delete
-        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate: nil
+        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate, .getPermissions: nil
         }
     }
 
     public var access: Access {
         switch self {
-        case .listVMs, .getVM, .getVMByUUID, .listTemplates: .public
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions: .public
         case .createVM, .renderTemplate: .action(.create)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
             vmMethod?.access ?? .action(.control)
@@ -86,6 +87,12 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .listTemplates: "The templates that VMs can be made from."
         case .renderTemplate:
             "The definition in libvirt's XML that CreateVM would make with these options. Changes nothing."
+        case .getPermissions:
+            """
+            What the caller may do with a VM, or on this host: for each polkit action that would be asked for, yes, auth (when \
+            somebody authenticates) or no. Asks nobody for a password. A shell that greys out what is not allowed asks again at \
+            PermissionsChanged. NotFound where there is no such object.
+            """
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM: ""
         }
     }
@@ -94,6 +101,7 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         switch self {
         case .getVM: [.init("name", .string, "The VM's name.")]
         case .getVMByUUID: [.init("uuid", .string, "The VM's UUID.")]
+        case .getPermissions: [.init("object", .objectPath, "A VM's object, or the manager's.")]
         case .createVM: [Self.newName, .init("options", .options, Self.createOptions)]
         case .renderTemplate:
             [
@@ -121,6 +129,12 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
                         + "required and description.")
             ]
         case .renderTemplate: [.init("xml", .string, "The definition.")]
+        case .getPermissions:
+            [
+                .init(
+                    "permissions", .dictionary(key: .string, value: .string),
+                    "The polkit action's identifier, and yes, auth or no.")
+            ]
         default: []
         }
     }
@@ -133,7 +147,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         type s: windows (default), linux or macos, for that family's basic template; or template s: a template by name. \
         memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from; start b: start it at once; autostart b: \
         start it with the host; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in \
-        parameters a{sv}. What is not given has the template's default.
+        parameters a{sv}. What is not given has the template's default. A path outside the directories of media, and a chosen UUID, need \
+        the authorization org.neuronos.vmmanager.host-resources as well.
         """
 }
 
@@ -142,6 +157,7 @@ public enum ManagerSignal: String, CaseIterable, Sendable {
     case vmAdded = "VMAdded"
     case vmRemoved = "VMRemoved"
     case vmStateChanged = "VMStateChanged"
+    case permissionsChanged = "PermissionsChanged"
 
     public var description: SignalDescription {
         switch self {
@@ -156,6 +172,13 @@ public enum ManagerSignal: String, CaseIterable, Sendable {
                     .init("vm", .objectPath), .init("uuid", .string), .init("new", .string, "The state it is in now."),
                     .init("old", .string, "The state it was in."), .init("reason", .string, "Why; one word, or empty."),
                 ])
+        case .permissionsChanged:
+            SignalDescription(
+                name: rawValue,
+                documentation: """
+                    polkit's rules, actions or sessions have changed, or polkit itself has started anew: what GetPermissions says \
+                    may be different. What changes with a VM's owner is told by its property OwnerUID.
+                    """)
         }
     }
 

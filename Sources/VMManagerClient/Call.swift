@@ -19,7 +19,7 @@ struct Call {
     static let patienceForChanges: Duration = .seconds(300)
     /// A creation may copy an image.
     static let patienceForCreation: Duration = .seconds(1800)
-    private static let timeForPrompt: Duration = .seconds(120)
+    private static let timeForPrompt: Duration = .seconds(310)
 
     static func manager(
         _ method: ManagerMethod, _ arguments: [DBusValue] = [], patience: Duration = .seconds(25)
@@ -72,7 +72,8 @@ struct Call {
         case DBusError.Name.interactiveAuthorizationRequired:
             return ClientError(
                 .authorizationRequired,
-                "\(member) needs an authentication, and asking for it was not allowed\(authorization)", cause: error)
+                "not authorized: \(error.message.orName(of: error)); authenticate where a prompt can be shown, or be root",
+                cause: error)
         default:
             return ClientError(calling: member, error)
         }
@@ -88,15 +89,10 @@ struct Call {
     private func denial(_ error: DBusError) -> String {
         guard access != .public else { return "access denied by the bus: \(error.message)" }
         // The bus's own text lists the fields of the message and tells a person nothing.
-        let isFromBus = error.message.isEmpty || error.message.hasPrefix("Rejected send message")
-        return (isFromBus ? "access denied to \(member)" : "access denied: \(error.message)") + authorization
-    }
-
-    /// The right that is missing, and who has it.
-    private var authorization: String {
-        guard case .action(let action) = access else { return "" }
-        let own = action.dependsOnOwner ? " (for one's own VM \(action.identifier(ownVM: true)))" : ""
-        return "; it needs the authorization \(action.identifier(ownVM: false))\(own), which root has"
+        guard !error.message.isEmpty, !error.message.hasPrefix("Rejected send message") else {
+            return "access denied to \(member) by the bus; only root may do what the bus's policy forbids"
+        }
+        return "access denied: \(error.message); an administrator can allow it in polkit's rules, and root may do it"
     }
 }
 

@@ -14,6 +14,8 @@ public enum VMChange: Hashable, Sendable {
     /// The service left the bus. What happens until `serviceBack` is not told: list again then.
     case serviceLost
     case serviceBack
+    /// What callers may do can be different from before; `permissions(of:)` tells.
+    case permissionsChanged
 
     /// The change that a signal of the service tells of; nil for all others.
     init?(_ message: DBusMessage) {
@@ -32,6 +34,10 @@ public enum VMChange: Hashable, Sendable {
     }
 
     private init?(_ signal: ManagerSignal, _ body: [DBusValue]) {
+        guard signal != .permissionsChanged else {
+            self = .permissionsChanged
+            return
+        }
         let texts = body.dropFirst().map(\.stringValue)
         guard let text = texts.first ?? nil, let uuid = VMUUID(text) else { return nil }
         switch signal {
@@ -41,6 +47,8 @@ public enum VMChange: Hashable, Sendable {
         case .vmStateChanged:
             guard texts.count == 4, let new = texts[1], let old = texts[2], let reason = texts[3] else { return nil }
             self = .stateChanged(uuid, from: old, to: new, reason: reason)
+        case .permissionsChanged:
+            return nil
         }
     }
 

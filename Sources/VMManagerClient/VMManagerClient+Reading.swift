@@ -1,5 +1,5 @@
 import DBus
-import VMManagerAPI
+public import VMManagerAPI
 public import VMModel
 
 // What anybody may read.
@@ -27,6 +27,22 @@ extension VMManagerClient {
             case .uuid(let uuid): .manager(.getVMByUUID, [.string(uuid.description)])
             }
         return try await self.call(call) { $0.objectPathValue.flatMap(BusNames.uuid(of:)) }
+    }
+
+    /// What the caller may do with a VM, or with nil on this host: a permission for each polkit action. Nobody is asked for a password.
+    /// Calls `GetPermissions`.
+    /// - Throws: `notFound`.
+    public func permissions(of vm: VMReference?) async throws -> [String: Permission] {
+        var path = BusNames.manager
+        if let vm { path = BusNames.path(of: try await uuid(of: vm)) }
+        let call = Call.manager(.getPermissions, [.objectPath(path)], patience: .seconds(60))
+        let entries = try await self.call(call) { $0.entriesValue }
+        return Dictionary(
+            entries.compactMap { entry in
+                guard let action = entry.key.stringValue, let word = entry.value.stringValue else { return nil }
+                // A word that this version does not know is no permission.
+                return (action, Permission(rawValue: word) ?? .no)
+            }, uniquingKeysWith: { first, _ in first })
     }
 
     /// All properties of a VM. Calls `GetAll`.

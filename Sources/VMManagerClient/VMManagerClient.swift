@@ -9,6 +9,9 @@ public struct VMManagerClient: Sendable {
     public let connection: DBusConnection
     /// Whether calls carry `ALLOW_INTERACTIVE_AUTHORIZATION`, so that the user may be asked for a password.
     public let allowsPrompts: Bool
+    /// Called when somebody would have to authenticate and there is no agent of polkit's that could ask. When it gives true, there
+    /// is one now, and the call is made once more.
+    public var provideAgent: @Sendable () async -> Bool = { false }
     private let ownsLoop: Bool
 
     /// A client on a connection that is there already, and that stays its maker's to close.
@@ -50,8 +53,15 @@ public struct VMManagerClient: Sendable {
         let message = DBusMessage.methodCall(
             destination: BusNames.service, path: call.path, interface: call.interface, member: call.member,
             body: call.arguments, allowInteractiveAuthorization: allowsPrompts && call.access != .public)
+        let timeout = call.timeout(mayPrompt: allowsPrompts)
         do {
-            return try await connection.call(message, timeout: call.timeout(mayPrompt: allowsPrompts)).body
+            do {
+                return try await connection.call(message, timeout: timeout).body
+            } catch let error as DBusError where error.name == DBusError.Name.interactiveAuthorizationRequired {
+                // Nothing has been done: authorization comes first.
+                guard allowsPrompts, await provideAgent() else { throw error }
+                return try await connection.call(message, timeout: timeout).body
+            }
         } catch let error as DBusError {
             throw call.failure(error)
         }

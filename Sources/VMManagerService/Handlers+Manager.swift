@@ -28,6 +28,7 @@ extension Handlers {
             reading { [templates = manager.templates] _, _ throws(VMError) in
                 [.array(of: Self.templateType, templates.templates.map(\.busValue))]
             }
+        case .getPermissions: .task(permissions)
         case .createVM: guarded(method.access, prepareCreate)
         case .renderTemplate: guarded(method.access, prepareRender)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
@@ -47,8 +48,7 @@ extension Handlers {
     private func prepareCreate(_ call: MethodCall) async throws(VMError) -> Prepared {
         var request = CreateRequest(name: call.arguments.first?.stringValue ?? "")
         try request.take(options: call.arguments.last, choosesTemplate: true)
-        try manager.check(request)
-        return Prepared { [manager, request] caller throws(VMError) in
+        return Prepared(request, try manager.check(request)) { [manager, request] caller throws(VMError) in
             let uuid = try await manager.create(request, owner: caller.uid)
             return [.objectPath(BusNames.path(of: uuid))]
         }
@@ -61,9 +61,29 @@ extension Handlers {
         var request = CreateRequest(name: call.arguments[1].stringValue ?? "")
         request.template = template
         try request.take(options: call.arguments[2], choosesTemplate: false)
-        try manager.check(request)
-        return Prepared { [manager, request] caller throws(VMError) in
+        return Prepared(request, try manager.check(request)) { [manager, request] caller throws(VMError) in
             [.string(try await manager.render(request, owner: caller.uid))]
+        }
+    }
+
+    /// What the caller may do: with a VM, or on this host.
+    private func permissions(_ call: MethodCall) async -> Result<[DBusValue], DBusError> {
+        do throws(DBusError) {
+            let path = call.arguments.first?.objectPathValue ?? .root
+            let vm: VM? = if let uuid = BusNames.uuid(of: path) { await manager.inventory.vm(uuid) } else { nil }
+            guard vm != nil || path == BusNames.manager else {
+                throw VMError(.notFound, "that is neither the manager nor a VM").busError
+            }
+            let actions = Action.allCases.filter { $0.dependsOnOwner == (vm != nil) }
+            let permissions = try await authorizer.permissions(
+                of: try await authorizer.caller(of: call), for: actions,
+                on: vm.map { Authorizer.Target($0) } ?? Authorizer.Target())
+            let entries = permissions.map { action, permission in
+                DBusValue.Entry(key: .string(action), value: .string(permission.rawValue))
+            }
+            return .success([.dictionary(key: .string, value: .string, entries)])
+        } catch {
+            return .failure(error)
         }
     }
 

@@ -12,11 +12,27 @@ struct Handlers: Sendable {
 
     /// A call whose arguments are checked and frozen and whose VM is found; nothing has been done yet.
     struct Prepared: Sendable {
-        let vm: VM?
-        let run: @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]
+        typealias Run = @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]
 
-        init(_ vm: VM? = nil, run: @escaping @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]) {
-            self.vm = vm
+        /// What will be acted on, once it is known who calls.
+        let target: @Sendable (Authorizer.Caller) -> Authorizer.Target
+        /// What is needed beside the method's own action.
+        let furtherActions: [Action]
+        let run: Run
+
+        init(_ vm: VM, run: @escaping Run) {
+            target = { _ in Authorizer.Target(vm) }
+            furtherActions = []
+            self.run = run
+        }
+
+        /// A request for a VM that is to be the caller's.
+        init(_ request: CreateRequest, _ needs: CreateNeeds, run: @escaping Run) {
+            target = { caller in
+                Authorizer.Target(
+                    newVM: request.name, uuid: request.uuid, owner: caller.uid, template: needs.template)
+            }
+            furtherActions = needs.hostResources.isEmpty ? [] : [.hostResources]
             self.run = run
         }
     }
@@ -53,14 +69,15 @@ struct Handlers: Sendable {
                 do throws(VMError) {
                     prepared = try await prepare(call)
                 } catch  where error.code == .notFound {
-                    guard let lookAgain, (try? await authorizer.authorize(call, access, nil)) != nil else {
-                        throw error
-                    }
+                    guard let lookAgain, await mayLookAgain(call, access) else { throw error }
                     await lookAgain(call)
                     prepared = try await prepare(call)
                 }
                 do throws(DBusError) {
-                    caller = try await authorizer.authorize(call, access, prepared.vm)
+                    let known = try await authorizer.caller(of: call)
+                    try await authorizer.authorize(
+                        known, access.actions + prepared.furtherActions, on: prepared.target(known), for: call)
+                    caller = known
                 } catch {
                     logger.notice("refused \(call.member) to \(call.sender): \(error.message)")
                     return .failure(error)
@@ -71,6 +88,18 @@ struct Handlers: Sendable {
                 logger.notice("\(call.member) for \(call.sender) failed: \(error)")
                 return .failure(caller?.maySeeCauses == true ? error.busErrorWithCause : error.busError)
             }
+        }
+    }
+
+    /// Whether libvirt may be asked for a name on behalf of the caller: not for those who could do nothing with any VM.
+    private func mayLookAgain(_ call: MethodCall, _ access: Access) async -> Bool {
+        do throws(DBusError) {
+            let caller = try await authorizer.caller(of: call)
+            let target = Authorizer.Target(newVM: call.arguments.first?.stringValue ?? "")
+            try await authorizer.authorize(caller, access.actions, on: target, for: call, mayPrompt: false)
+            return true
+        } catch {
+            return false
         }
     }
 
@@ -93,5 +122,15 @@ extension MethodHandler {
         _ body: @escaping @Sendable (MethodCall) async -> Result<[DBusValue], DBusError>
     ) -> MethodHandler {
         .task { call in try await body(call).get() }
+    }
+}
+
+extension Access {
+    /// What a caller needs; nothing for what is public.
+    fileprivate var actions: [Action] {
+        switch self {
+        case .public: []
+        case .action(let action): [action]
+        }
     }
 }

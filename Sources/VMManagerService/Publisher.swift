@@ -59,6 +59,17 @@ final class Publisher: Sendable {
         }
     }
 
+    /// What callers may do can be different from before.
+    func tellPermissionsChanged() {
+        do throws(DBusError) {
+            try objects.emit(
+                BusNames.manager, interface: ManagerInterface.name, signal: ManagerSignal.permissionsChanged.rawValue,
+                [])
+        } catch {
+            logger.error("cannot tell that permissions have changed: \(error)")
+        }
+    }
+
     private func publish(_ change: InventoryChange) throws(DBusError) {
         switch change {
         case .added(let vm):

@@ -12,12 +12,25 @@ public final class VMManagerService: Sendable {
     private let connection: DBusConnection
     private let manager: VMManager
     private let publisher: Publisher
+    private let logger: Logger
 
     /// - Throws: `DBusError` when a method of the contract has no handler here.
-    public init(connection: DBusConnection, manager: VMManager, hypervisorURI: String, logger: Logger) throws {
+    public convenience init(
+        connection: DBusConnection, manager: VMManager, hypervisorURI: String, logger: Logger
+    ) throws {
+        try self.init(
+            connection: connection, manager: manager, hypervisorURI: hypervisorURI, logger: logger,
+            polkit: PolkitAuthority(connection: connection))
+    }
+
+    init(
+        connection: DBusConnection, manager: VMManager, hypervisorURI: String, logger: Logger, polkit: PolkitAuthority
+    ) throws {
         self.connection = connection
         self.manager = manager
-        let handlers = Handlers(manager: manager, authorizer: Authorizer(connection: connection), logger: logger)
+        self.logger = logger
+        let authorizer = Authorizer(connection: connection, polkit: polkit)
+        let handlers = Handlers(manager: manager, authorizer: authorizer, logger: logger)
         publisher = Publisher(
             objects: connection.objects, logger: logger, hypervisorURI: hypervisorURI,
             managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface())
@@ -32,7 +45,29 @@ public final class VMManagerService: Sendable {
     /// - Throws: `DBusError` when somebody else has the name, or the bus's policy denies it.
     public func requestName() async throws(DBusError) {
         await manager.inventory.announce(through: publisher)
+        for rule in [Self.changeOfRules, Self.changeOfPolkit] { await tellPermissionsChanged(at: rule) }
         try await connection.requestName(BusNames.service)
+    }
+
+    /// polkit says that its rules, its actions or the sessions are not those that they were.
+    private static let changeOfRules = MatchRule(
+        sender: PolkitAuthority.name, path: PolkitAuthority.path, interface: PolkitAuthority.interface,
+        member: "Changed")
+    /// polkit has ended, or is there again.
+    private static let changeOfPolkit = MatchRule(
+        sender: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus",
+        member: "NameOwnerChanged", arg0: PolkitAuthority.name)
+
+    /// From when this returns until the connection ends.
+    private func tellPermissionsChanged(at rule: MatchRule) async {
+        do {
+            let signals = try await connection.signals(rule)
+            Task { [publisher, loop = connection.loop] in
+                for try await _ in signals { await loop.run { publisher.tellPermissionsChanged() } }
+            }
+        } catch {
+            logger.error("changes of permissions will not be told: \(error)")
+        }
     }
 }
 

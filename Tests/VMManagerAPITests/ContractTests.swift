@@ -19,6 +19,7 @@ import VMManagerAPI
         "DeleteVM": ("sa{sv}", "as"),
         "ListTemplates": ("", "a(sssa{sv})"),
         "RenderTemplate": ("ssa{sv}", "s"),
+        "GetPermissions": ("o", "a{ss}"),
     ]
     static let vmMethods: [String: (String, String)] = [
         "Start": ("a{sv}", ""),
@@ -32,7 +33,9 @@ import VMManagerAPI
         "SetAutostart": ("ba{sv}", ""),
         "GetXML": ("a{sv}", "s"),
     ]
-    static let managerSignals = ["VMAdded": "oss", "VMRemoved": "oss", "VMStateChanged": "ossss"]
+    static let managerSignals = [
+        "VMAdded": "oss", "VMRemoved": "oss", "VMStateChanged": "ossss", "PermissionsChanged": "",
+    ]
     static let managerProperties = [
         "Version": "s", "HypervisorURI": "s", "HypervisorVersion": "s", "HypervisorConnected": "b", "Features": "as",
     ]
@@ -127,7 +130,7 @@ import VMManagerAPI
         }
         #expect(
             ManagerMethod.allCases.filter { $0.access == .public }.map(\.rawValue)
-                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates"])
+                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates", "GetPermissions"])
         #expect(!VMMethod.allCases.contains { $0.access == .public })
     }
 
@@ -147,7 +150,7 @@ import VMManagerAPI
         #expect(
             Set(identifiers.map { $0.replacing("org.neuronos.vmmanager.", with: "") }) == [
                 "create", "control.own", "control.any", "configure.own", "configure.any", "access.own", "access.any",
-                "delete.own", "delete.any",
+                "delete.own", "delete.any", "host-resources",
             ])
         #expect(identifiers.allSatisfy { $0.hasPrefix("org.neuronos.vmmanager.") })
         #expect(Action.create.identifier(ownVM: true) == Action.create.identifier(ownVM: false))

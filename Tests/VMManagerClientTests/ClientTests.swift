@@ -108,7 +108,7 @@ struct ClientTests {
             let service = try await FakeService(on: bus) { call in
                 switch call.member {
                 case "PauseVM": throw refusal.busError
-                case "DeleteVM": throw DBusError.accessDenied("not authorized")
+                case "DeleteVM": throw DBusError.accessDenied("DeleteVM needs org.neuronos.vmmanager.delete.any")
                 default: return FakeService.usualAnswer(call)
                 }
             }

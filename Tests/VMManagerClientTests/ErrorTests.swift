@@ -61,19 +61,17 @@ struct ErrorTests {
     }
 
     @Test func aDenialNamesTheAuthorization() throws {
-        let control = "org.neuronos.vmmanager.control.any (for one's own VM org.neuronos.vmmanager.control.own)"
         let byBus = try #require(
             failure(stop, DBusError.Name.accessDenied, "Rejected send message, 2 matched rules; type=…")
                 as? ClientError)
-        #expect(byBus.message == "access denied to StopVM; it needs the authorization \(control), which root has")
+        #expect(byBus.message.hasPrefix("access denied to StopVM by the bus"))
+        let words = "CreateVM needs org.neuronos.vmmanager.create, which polkit does not give"
         let byService = try #require(
-            failure(.manager(.createVM), DBusError.Name.accessDenied, "not authorized") as? ClientError)
-        #expect(
-            byService.message == "access denied: not authorized; it needs the authorization "
-                + "org.neuronos.vmmanager.create, which root has")
+            failure(.manager(.createVM), DBusError.Name.accessDenied, words) as? ClientError)
+        #expect(byService.message.hasPrefix("access denied: \(words); an administrator can allow it"))
         let prompt = try #require(
-            failure(stop, DBusError.Name.interactiveAuthorizationRequired) as? ClientError)
-        #expect(prompt.message.contains(control))
+            failure(stop, DBusError.Name.interactiveAuthorizationRequired, words) as? ClientError)
+        #expect(prompt.message.hasPrefix("not authorized: \(words); authenticate where a prompt can be shown"))
         let reading = try #require(failure(.manager(.listVMs), DBusError.Name.accessDenied) as? ClientError)
         #expect(reading.message == "access denied by the bus: text")
     }

@@ -71,6 +71,7 @@ struct ServiceAccessTests {
                 case "options": .noOptions
                 case "template": .text("linux-basic")
                 case "uuid": .text(name)
+                case "object": .text(BusNames.manager.rawValue)
                 default: .text(name)
                 }
             }

@@ -3,9 +3,10 @@ import Logging
 import Synchronization
 import VMCore
 import VMManagerAPI
-import VMManagerService
 import VMModel
 import VMTestSupport
+
+@testable import VMManagerService
 
 /// The service over a fake hypervisor on a private bus, and a client of it that is root.
 final class ServiceRig: Sendable {
@@ -47,8 +48,10 @@ final class ServiceRig: Sendable {
         templates = try TestTemplates()
         let manager = VMManager(inventory: inventory, hypervisor: fake, templates: templates.library)
         let logger = Logger(label: "test") { [log] _ in LogRecorder(record: log) }
+        let patience = PolkitAuthority.Patience(answer: .milliseconds(500), prompt: .seconds(60))
         service = try VMManagerService(
-            connection: connection, manager: manager, hypervisorURI: fake.uri, logger: logger)
+            connection: connection, manager: manager, hypervisorURI: fake.uri, logger: logger,
+            polkit: PolkitAuthority(connection: connection, patience: patience))
         _ = try await within("the first listing") { [inventory] in await inventory.start() }
     }
 

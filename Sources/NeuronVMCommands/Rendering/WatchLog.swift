@@ -45,6 +45,7 @@ struct WatchLog {
             return [.note(connected ? "the hypervisor is back" : "the hypervisor is gone; states may be out of date")]
         case .serviceLost: return [.note("the service is gone; waiting for it to come back")]
         case .serviceBack: return [.note("the service is back")]
+        case .permissionsChanged: return []
         }
     }
 

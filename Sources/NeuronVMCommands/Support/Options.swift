@@ -8,7 +8,9 @@ struct ServiceOptions: ParsableArguments {
     var noAskPassword = false
 
     func connect() async throws -> VMManagerClient {
-        try await VMManagerClient.connect(allowsPrompts: !noAskPassword)
+        var client = try await VMManagerClient.connect(allowsPrompts: !noAskPassword)
+        client.provideAgent = { await TextAgent.shared.start() }
+        return client
     }
 }
 

@@ -1,0 +1,265 @@
+import DBus
+import Glibc
+import Testing
+import VMCore
+import VMManagerAPI
+import VMModel
+import VMTestSupport
+
+@testable import VMManagerService
+
+/// What polkit says decides, for everybody but root.
+@Suite(.timeLimit(.minutes(2)), .enabled(if: getuid() == 0, "needs root to become another user"))
+struct ServiceAuthorizationTests {
+    private static let denied = DBusError.Name.accessDenied
+    private static let required = DBusError.Name.interactiveAuthorizationRequired
+    private static let own: UInt32 = 65534
+
+    private func vm(_ name: String = "win11", owner: UInt32? = nil, _ state: VMState = .running) -> VM {
+        VM(uuid: .random(), name: name, state: state, template: "linux-basic", ownerUID: owner)
+    }
+
+    /// A service with one VM, polkit, and a caller who is not root.
+    private func with(
+        _ vm: VM, _ answer: FakePolkit.Answer, _ body: (ServiceRig, FakePolkit, Caller) async throws -> Void
+    ) async throws {
+        try await ServiceRig.with(vm) { rig async throws in
+            let polkit = try await FakePolkit(rig.bus, answer)
+            let caller = try await Caller(rig)
+            do {
+                try await body(rig, polkit, caller)
+            } catch {
+                await caller.end()
+                await polkit.end()
+                throw error
+            }
+            await caller.end()
+            await polkit.end()
+        }
+    }
+
+    private func pause(_ vm: VM, _ caller: Caller, mayPrompt: Bool = false) async throws -> Caller.Outcome {
+        try await caller.call(
+            BusNames.path(of: vm.uuid), VMInterface.name, "Pause", "(@a{sv} {},)", mayPrompt: mayPrompt)
+    }
+
+    struct Row: Sendable, CustomStringConvertible {
+        let answer: FakePolkit.Answer
+        let mayPrompt: Bool
+        let error: String?
+        let questions: Int
+        var description: String { "\(answer), \(mayPrompt ? "may" : "may not") prompt" }
+    }
+
+    static let rows = [
+        Row(answer: .yes, mayPrompt: false, error: nil, questions: 1),
+        Row(answer: .yes, mayPrompt: true, error: nil, questions: 1),
+        Row(answer: .no, mayPrompt: false, error: denied, questions: 1),
+        Row(answer: .no, mayPrompt: true, error: denied, questions: 1),
+        Row(answer: .challenge, mayPrompt: false, error: required, questions: 1),
+        Row(answer: .challenge, mayPrompt: true, error: required, questions: 2),
+        Row(answer: .dismissed, mayPrompt: true, error: denied, questions: 1),
+        Row(answer: .error, mayPrompt: true, error: denied, questions: 1),
+        Row(answer: .later(Gate(), .yes), mayPrompt: true, error: denied, questions: 1),
+    ]
+
+    @Test(arguments: rows)
+    func theAnswerDecides(_ row: Row) async throws {
+        let vm = vm()
+        try await with(vm, row.answer) { rig, polkit, caller in
+            let outcome = try await pause(vm, caller, mayPrompt: row.mayPrompt)
+            #expect(outcome.error == row.error, "\(outcome.text)")
+            #expect(rig.fake.changes == (row.error == nil ? [.suspend] : []))
+            #expect(polkit.questions.map(\.flags) == Array([0, 1].prefix(row.questions)))
+        }
+    }
+
+    static let nonsense: [([DBusType], [DBusValue])] = [
+        ([], []),
+        ([.string], [.string("yes")]),
+        ([.boolean], [.boolean(true)]),
+        ([.boolean, .boolean], [.boolean(true), .boolean(true)]),
+        ([.structure([.boolean, .boolean])], [.structure([.boolean(true), .boolean(true)])]),
+        (
+            [.structure([.boolean, .boolean, .options])],
+            [.structure([.boolean(true), .boolean(false), .options([])])]
+        ),
+        ([.structure([.uint32, .uint32, .string])], [.structure([.uint32(1), .uint32(1), .string("")])]),
+        (
+            FakePolkit.outputs + [.string], FakePolkit.reply(true, false) + [.string("")]
+        ),
+    ]
+
+    @Test(arguments: nonsense)
+    func nonsenseIsANo(_ types: [DBusType], _ values: [DBusValue]) async throws {
+        let vm = vm()
+        try await ServiceRig.with(vm) { rig async throws in
+            let polkit = try await FakePolkit(rig.bus, outputs: types) { _ in .nonsense(values) }
+            let caller = try await Caller(rig)
+            #expect(try await pause(vm, caller).error == Self.denied)
+            #expect(polkit.questions.count == 1)
+            #expect(rig.fake.changes.isEmpty)
+            await caller.end()
+            await polkit.end()
+        }
+    }
+
+    @Test func withoutPolkitNobodyMayButRootAndWithItAgainAllIsWell() async throws {
+        let vm = vm()
+        try await ServiceRig.with(vm) { rig async throws in
+            let caller = try await Caller(rig)
+            #expect(try await pause(vm, caller).error == Self.denied)
+            #expect(rig.fake.changes.isEmpty)
+            _ = try await rig.call(.pause, vm.uuid, .options())
+            _ = try await rig.call(.resume, vm.uuid, .options())
+            let polkit = try await FakePolkit(rig.bus, .yes)
+            #expect(try await pause(vm, caller).error == nil)
+            await polkit.end()
+            await caller.end()
+        }
+    }
+
+    @Test(arguments: [nil, 65534, 1000] as [UInt32?])
+    func polkitIsToldWhoAndWhat(_ owner: UInt32?) async throws {
+        let vm = VM(
+            uuid: .random(), name: "caf\u{e9}\u{202e}\u{7f}", state: .running, template: "linux-basic", ownerUID: owner)
+        try await with(vm, .challenge) { rig, polkit, caller in
+            _ = try await pause(vm, caller, mayPrompt: true)
+            let questions = polkit.questions
+            #expect(questions.count == 2)
+            for question in questions {
+                #expect(question.subject == "system-bus-name \(caller.uniqueName)")
+                #expect(
+                    question.action == "org.neuronos.vmmanager.control." + (owner == Self.own ? "own" : "any"))
+                #expect(
+                    question.details == [
+                        "vm.name": "caf???", "vm.uuid": vm.uuid.description, "vm.owner": owner.map(String.init) ?? "",
+                        "vm.template": "linux-basic",
+                    ])
+            }
+            #expect(questions.map { $0.cancellationID.isEmpty } == [true, false])
+        }
+    }
+
+    @Test func rootIsNotAskedFor() async throws {
+        let vm = vm()
+        try await with(vm, .no) { rig, polkit, _ in
+            _ = try await rig.call(.pause, vm.uuid, .options())
+            #expect(polkit.questions.isEmpty)
+        }
+    }
+
+    /// Who looks for a password has decided about that VM, whatever bears its name by then.
+    @Test(arguments: ["DeleteVM", "StopVM"])
+    func anotherVMOfTheNameIsAnotherVM(_ method: String) async throws {
+        let vm = vm("a", method == "DeleteVM" ? .shutOff : .running)
+        let gate = Gate()
+        try await with(vm, .challenge) { rig, polkit, caller in
+            polkit.answer { $0.flags == 0 ? .challenge : .later(gate, .yes) }
+            async let outcome = caller.call(
+                BusNames.manager, ManagerInterface.name, method, "('a', @a{sv} {})", mayPrompt: true)
+            try await gate.reached()
+            let other = VM(uuid: .random(), name: "a", state: vm.state)
+            rig.fake.change { $0.machines = [other.uuid: .init(vm: other)] }
+            try? await rig.inventory.refresh(vm.uuid)
+            try await rig.inventory.refresh(other.uuid)
+            gate.open()
+            #expect(try await outcome.error == errorName(.notFound))
+            #expect(rig.fake.changes.isEmpty)
+            #expect(await rig.inventory.vms.map(\.uuid) == [other.uuid])
+        }
+    }
+
+    @Test func aCallerWhoLeavesIsNotWaitedFor() async throws {
+        let vm = vm()
+        try await with(vm, .challenge) { rig, polkit, caller in
+            let gate = Gate()
+            polkit.answer { $0.flags == 0 ? .challenge : .later(gate, .yes) }
+            let leaver = try await Caller(rig)
+            async let outcome = pause(vm, leaver, mayPrompt: true)
+            try await gate.reached()
+            await leaver.end()
+            _ = try await outcome
+            try await eventually("the prompt to be taken back") { !polkit.cancellations.isEmpty }
+            #expect(polkit.cancellations == polkit.questions.map(\.cancellationID).filter { !$0.isEmpty })
+            gate.open()
+            // Somebody else's call, after the late yes.
+            polkit.answer { _ in .no }
+            #expect(try await pause(vm, caller).error == Self.denied)
+            #expect(rig.fake.changes.isEmpty)
+        }
+    }
+
+    /// Four prompts of one user may be open; the fifth call is told at once, and another user's is answered.
+    @Test func promptsOfOneUserHoldUpNobodyElse() async throws {
+        let vm = vm()
+        try await with(vm, .challenge) { rig, polkit, caller in
+            let gate = Gate()
+            polkit.answer { question in
+                guard question.subject.hasSuffix(caller.uniqueName) else { return .yes }
+                return question.flags == 0 ? .challenge : .later(gate, .no)
+            }
+            let waiting = (0..<CheckLimits.perUser).map { _ in
+                Task { try await pause(vm, caller, mayPrompt: true).error }
+            }
+            try await gate.reached(by: CheckLimits.perUser)
+            #expect(try await pause(vm, caller, mayPrompt: true).error == DBusError.Name.limitsExceeded)
+            #expect(try await pause(vm, caller).error == DBusError.Name.limitsExceeded)
+            // Reads go on, and so does everybody else.
+            #expect(try await caller.call(BusNames.manager, ManagerInterface.name, "ListVMs").error == nil)
+            let other = try await Caller(rig, uid: 1)
+            #expect(try await pause(vm, other).error == nil)
+            await other.end()
+            gate.open()
+            for task in waiting { #expect(try await task.value == Self.denied) }
+            #expect(try await pause(vm, caller).error == Self.required)
+        }
+    }
+
+    static let creations: [(String, [String])] = [
+        ("{}", ["create"]),
+        ("{'iso_path': <'/var/lib/libvirt/neuron-media/a.iso'>}", ["create"]),
+        ("{'iso_path': <'/usr/share/neuron-vm/media/sub/a.iso'>}", ["create"]),
+        ("{'iso_path': <'/srv/a.iso'>}", ["create", "host-resources"]),
+        ("{'iso_path': <'/var/lib/libvirt/neuron-media-evil/a.iso'>}", ["create", "host-resources"]),
+        ("{'parameters': <{'iso_path': <'/etc/shadow'>}>}", ["create", "host-resources"]),
+        ("{'uuid': <'3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f'>}", ["create", "host-resources"]),
+    ]
+
+    /// Who may make VMs may not therefore take what belongs to the host.
+    @Test(arguments: creations)
+    func whatBelongsToTheHostNeedsARightOfItsOwn(_ options: String, _ actions: [String]) async throws {
+        try await with(vm(), .no) { rig, polkit, caller in
+            polkit.answer { $0.action.hasSuffix(".create") ? .yes : .no }
+            let outcome = try await caller.call(
+                BusNames.manager, ManagerInterface.name, "CreateVM", "('new', @a{sv} \(options))")
+            #expect(outcome.error == (actions.count == 1 ? nil : Self.denied), "\(outcome.text)")
+            #expect(polkit.questions.map(\.action) == actions.map { "org.neuronos.vmmanager." + $0 })
+            for question in polkit.questions {
+                #expect(question.details["vm.name"] == "new")
+                #expect(question.details["vm.owner"] == String(Self.own))
+                #expect(question.details["vm.template"]?.isEmpty == false)
+                #expect(question.details["vm.uuid"]?.isEmpty == !options.contains("uuid"))
+            }
+            guard actions.count == 1 else {
+                #expect(rig.fake.changes.isEmpty)
+                return
+            }
+            // Who makes it owns it.
+            let new = try #require(await rig.inventory.vms.first { $0.name == "new" })
+            #expect(new.ownerUID == Self.own)
+        }
+    }
+
+    /// A name that nobody knows is looked for in libvirt by those alone who could act on it, and nobody is asked for a password.
+    @Test func anUnknownNameIsNoReasonToPrompt() async throws {
+        try await with(vm(), .challenge) { rig, polkit, caller in
+            rig.fake.forgetCalls()
+            let outcome = try await caller.call(
+                BusNames.manager, ManagerInterface.name, "StartVM", "('nobody', @a{sv} {})", mayPrompt: true)
+            #expect(outcome.error == errorName(.notFound))
+            #expect(polkit.questions.map(\.flags) == [0])
+            #expect(rig.fake.calls.isEmpty)
+        }
+    }
+}
