@@ -35,7 +35,9 @@ FILES := \
     $(foreach f,$(wildcard dbus/*.xml),644:$(f):$(DATADIR)/dbus-1/interfaces/$(notdir $(f))) \
     644:polkit/org.neuronos.vmmanager.policy:$(ACTIONS)/org.neuronos.vmmanager.policy \
     644:systemd/neuron-vmd.service:$(PREFIX)/lib/systemd/system/neuron-vmd.service \
+    644:polkit/neuron-vm.rules.example:$(DATADIR)/doc/neuron-vm/neuron-vm.rules.example \
     644:systemd/neuron-vm.sysusers:$(PREFIX)/lib/sysusers.d/neuron-vm.conf \
+    644:systemd/neuron-vm.tmpfiles:$(PREFIX)/lib/tmpfiles.d/neuron-vm.conf \
     $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
 
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
@@ -95,7 +97,7 @@ install:
 
 uninstall:
 	@for file in $(FILES); do rm -f "$(DESTDIR)$${file##*:}"; done
-	@-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)/neuron-vm/templates $(DESTDIR)$(DATADIR)/neuron-vm 2>/dev/null
+	@-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)/neuron-vm/templates $(DESTDIR)$(DATADIR)/neuron-vm $(DESTDIR)$(DATADIR)/doc/neuron-vm 2>/dev/null
 
 # The contract as XML, written anew from VMManagerAPI; a test fails while it differs.
 interfaces:

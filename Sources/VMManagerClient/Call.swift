@@ -1,5 +1,4 @@
 import DBus
-import Glibc
 import VMManagerAPI
 import VMModel
 
@@ -47,9 +46,9 @@ struct Call {
             arguments: [.string(ManagerInterface.name), .string(property.rawValue)], access: .public)
     }
 
-    /// The deadline of the call. Somebody who is asked for a password needs time to type; root never is.
+    /// The deadline of the call. Somebody who is asked for a password needs time to type.
     func timeout(mayPrompt: Bool) -> Duration {
-        mayPrompt && access != .public && geteuid() != 0 ? patience + Self.timeForPrompt : patience
+        mayPrompt ? patience + Self.timeForPrompt : patience
     }
 
     var unexpectedReply: ClientError {

@@ -1,4 +1,5 @@
 public import DBus
+import Synchronization
 import VMManagerAPI
 
 /// The service `org.neuronos.VMManager`, with a method for each of its own.
@@ -7,12 +8,13 @@ import VMManagerAPI
 /// `CancellationError` when the task was cancelled. The service is started by the bus if it is not running and can be.
 public struct VMManagerClient: Sendable {
     public let connection: DBusConnection
-    /// Whether calls carry `ALLOW_INTERACTIVE_AUTHORIZATION`, so that the user may be asked for a password.
+    /// Whether the user may be asked for a password (`ALLOW_INTERACTIVE_AUTHORIZATION`).
     public let allowsPrompts: Bool
     /// Called when somebody would have to authenticate and there is no agent of polkit's that could ask. When it gives true, there
     /// is one now, and the call is made once more.
     public var provideAgent: @Sendable () async -> Bool = { false }
     private let ownsLoop: Bool
+    private let prompts = Turns()
 
     /// A client on a connection that is there already, and that stays its maker's to close.
     public init(connection: DBusConnection, allowsPrompts: Bool = true) {
@@ -49,22 +51,42 @@ public struct VMManagerClient: Sendable {
     }
 
     /// Makes a call and gives the values of its reply.
+    ///
+    /// At first nobody is asked for a password. Calls for which somebody has to be asked follow one after the other: an agent shows one
+    /// prompt at a time, and refuses what comes meanwhile.
     func call(_ call: Call) async throws -> [DBusValue] {
-        let message = DBusMessage.methodCall(
-            destination: BusNames.service, path: call.path, interface: call.interface, member: call.member,
-            body: call.arguments, allowInteractiveAuthorization: allowsPrompts && call.access != .public)
-        let timeout = call.timeout(mayPrompt: allowsPrompts)
         do {
             do {
-                return try await connection.call(message, timeout: timeout).body
-            } catch let error as DBusError where error.name == DBusError.Name.interactiveAuthorizationRequired {
+                return try await send(call, mayPrompt: false)
+            } catch let error as DBusError where Self.needsPrompt(error) && allowsPrompts {
                 // Nothing has been done: authorization comes first.
-                guard allowsPrompts, await provideAgent() else { throw error }
-                return try await connection.call(message, timeout: timeout).body
+                await prompts.take()
+                defer { prompts.giveBack() }
+                return try await sendWithPrompt(call)
             }
         } catch let error as DBusError {
             throw call.failure(error)
         }
+    }
+
+    private func sendWithPrompt(_ call: Call) async throws -> [DBusValue] {
+        do {
+            return try await send(call, mayPrompt: true)
+        } catch let error as DBusError where Self.needsPrompt(error) {
+            guard await provideAgent() else { throw error }
+            return try await send(call, mayPrompt: true)
+        }
+    }
+
+    private func send(_ call: Call, mayPrompt: Bool) async throws -> [DBusValue] {
+        let message = DBusMessage.methodCall(
+            destination: BusNames.service, path: call.path, interface: call.interface, member: call.member,
+            body: call.arguments, allowInteractiveAuthorization: mayPrompt)
+        return try await connection.call(message, timeout: call.timeout(mayPrompt: mayPrompt)).body
+    }
+
+    private static func needsPrompt(_ error: DBusError) -> Bool {
+        error.name == DBusError.Name.interactiveAuthorizationRequired
     }
 
     /// Makes a call whose reply is one value.
@@ -80,4 +102,33 @@ public struct VMManagerClient: Sendable {
 extension VMManagerClient {
     /// The version of this program; client and service are released together.
     public static let version = ServiceVersion.current
+}
+
+/// One after the other, in the order of coming.
+private final class Turns: Sendable {
+    private struct State {
+        var isTaken = false
+        var waiting: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    func take() async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                defer { state.isTaken = true }
+                if state.isTaken { state.waiting.append(continuation) }
+                return !state.isTaken
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    func giveBack() {
+        let next = state.withLock { state in
+            if state.waiting.isEmpty { state.isTaken = false }
+            return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+        }
+        next?.resume()
+    }
 }

@@ -87,7 +87,9 @@ struct Authorizer: Sendable {
     private func ask(_ question: PolkitAuthority.Question, mayPrompt: Bool) async throws -> PolkitAuthority.Answer {
         let answer = try await polkit.check(question)
         guard answer == .needsAuthentication, mayPrompt else { return answer }
-        return try await polkit.checkWithPrompt(question)
+        let decision = try await polkit.checkWithPrompt(question)
+        // A wrong password is a plain no to polkit.
+        return decision == .refused ? .dismissed : decision
     }
 
     private static func check(

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from support.system import DISKS, TESTS, domains
+from support.system import MEDIA, TESTS, domains
 
 README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
 
@@ -25,12 +25,12 @@ def run_as_typed(script, directory):
 def test_a_first_vm(vms, media, tmp_path):
     iso = "debian-12-amd64-netinst.iso"
     shutil.copy(media / "guest.iso", tmp_path / iso)
-    vms.later((DISKS / iso).unlink)
+    vms.later((MEDIA / iso).unlink)
     vms.later(lambda: vms.remove("web"))
     create, stop = block("A first VM").rsplit("\n", 1)
     assert len(create.splitlines()) == 4
     assert "web" in run_as_typed(create, tmp_path).splitlines()[-1]
-    assert stop == "sudo neuron-vm stop web --force"
+    assert stop == "neuron-vm stop web --force"
     run_as_typed(stop, tmp_path)
 
 

@@ -51,9 +51,21 @@ actor TextAgent {
         // Also takes the close-on-exec flag away from the copy.
         let notifier: Int32 = 3
         posix_spawn_file_actions_adddup2(&actions, ends[1], notifier)
+        // This thread may block signals that the agent has to hear, and libdbus has the process ignore SIGPIPE.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var child: pid_t = 0
-        let words = [program, "--process", String(getpid()), "--notify-fd", String(notifier), "--fallback"]
-        let code = withCStrings(words) { posix_spawn(&child, program, &actions, nil, $0, environ) }
+        // Not "--fallback": outside of a session polkit does not find such an agent. Another one is not there, or it would have been asked.
+        let words = [program, "--process", String(getpid()), "--notify-fd", String(notifier)]
+        let code = withCStrings(words) { posix_spawn(&child, program, &actions, &attributes, $0, environ) }
         close(ends[1])
         guard code == 0 else { return false }
         process.store(child, ordering: .relaxed)

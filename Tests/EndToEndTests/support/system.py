@@ -10,6 +10,7 @@ import subprocess
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 UNIT = "neuron-vmd.service"
 DISKS = pathlib.Path("/var/lib/libvirt/images")
+MEDIA = pathlib.Path("/var/lib/libvirt/neuron-media")
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
