@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from gi.repository import Gio, GLib
 
+BUS = "org.freedesktop.DBus"
 NAME = "org.neuronos.VMManager"
 MANAGER = "/org/neuronos/VMManager"
 MANAGER_INTERFACE = "org.neuronos.VMManager"
@@ -115,9 +116,9 @@ class Client:
 
     def owner(self):
         return self.connection.call_sync(
-            "org.freedesktop.DBus",
+            BUS,
             "/org/freedesktop/DBus",
-            "org.freedesktop.DBus",
+            BUS,
             "GetNameOwner",
             GLib.Variant("(s)", (self.name,)),
             None,
@@ -125,6 +126,28 @@ class Client:
             10_000,
             None,
         ).unpack()[0]
+
+
+class Bus(Client):
+    """The bus itself."""
+
+    def __init__(self):
+        super().__init__(BUS)
+
+    def ask(self, member, signature="()", *arguments):
+        return self.call("/org/freedesktop/DBus", BUS, member, signature, arguments)
+
+    def owner_of(self, name):
+        """The unique name of its owner, or None."""
+        return self.ask("GetNameOwner", "(s)", name) if self.ask("NameHasOwner", "(s)", name) else None
+
+    def wait_for_owner(self, name, has_one, timeout=30):
+        """Waits until a name has an owner, or until it has none."""
+        recorder = Recorder(BUS)
+        try:
+            recorder.wait_for(lambda: self.ask("NameHasOwner", "(s)", name) == has_one, timeout, f"owner of {name}")
+        finally:
+            recorder.close()
 
 
 class Signal(NamedTuple):
@@ -140,14 +163,17 @@ class Signal(NamedTuple):
 
 
 class Recorder:
-    """Writes down every signal of the service from the moment it is made. It calls nothing but the bus itself."""
+    """Writes down every signal of the service, or of another name's owner, from the moment it is made.
 
-    def __init__(self):
+    It calls nothing but the bus itself.
+    """
+
+    def __init__(self, name=NAME):
         self.signals = []
         self.context = GLib.MainContext.new()
         self.context.push_thread_default()
         try:
-            self.client = Client()
+            self.client = Client(name)
             self.client.connection.signal_subscribe(
                 self.client.owner(), None, None, None, None, Gio.DBusSignalFlags.NONE, self._record, None
             )
@@ -181,6 +207,12 @@ class Recorder:
             return result
         finally:
             timer.destroy()
+
+    def catch_up(self):
+        """Writes down all that the service has sent so far: the bus keeps the order of signals and replies."""
+        self.client.call(MANAGER, "org.freedesktop.DBus.Peer", "Ping")
+        while self.context.iteration(False):
+            pass
 
     def of(self, path):
         """The signals about one VM, in order: those of its object, and the manager's that name it."""
