@@ -12,7 +12,9 @@ gi.require_version("Gio", "2.0")
 
 from support.bus import Client, Recorder  # noqa: E402 (the version is asked for first)
 from support.guest import Console, foreign_xml  # noqa: E402
-from support.system import DISKS, Libvirtd, Service, domains, virsh  # noqa: E402
+from support.polkit import FakePolkit, Polkitd  # noqa: E402
+from support.system import DISKS, Libvirtd, Service, domains, run, virsh  # noqa: E402
+from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
 
@@ -112,6 +114,42 @@ def recorder(nothing_left_behind):
     recorder = Recorder()
     yield recorder
     recorder.close()
+
+
+@pytest.fixture(scope="session")
+def accounts():
+    """Two people, the first in a group."""
+    run("groupadd", "--gid", str(FRIENDS), "vm-friends")
+    for name, uid, groups in (("test-owner", OWNER, "vm-friends"), ("test-other", OTHER, "")):
+        run("useradd", "--no-create-home", "--uid", str(uid), "--user-group", "--groups", groups, name)
+
+
+@pytest.fixture
+def users(accounts):
+    """Makes callers, as users.owner() and so on, that end with the test."""
+    scope = Users()
+    yield scope
+    scope.end()
+
+
+@pytest.fixture(scope="session")
+def polkitd():
+    return Polkitd()
+
+
+@pytest.fixture
+def no_polkit(polkitd, nothing_left_behind):
+    """While the test runs there is no polkit."""
+    with polkitd.away():
+        yield polkitd
+
+
+@pytest.fixture
+def polkit(no_polkit):
+    """In polkit's place stands one that answers as the test wants it; at first with no."""
+    fake = FakePolkit()
+    yield fake
+    fake.close()
 
 
 @pytest.fixture(scope="session")
