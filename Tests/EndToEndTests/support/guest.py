@@ -54,9 +54,15 @@ class Console:
             assert marker in self.text, f"no {marker} when {end}, but:\n{self.text}"
 
 
-def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64):
-    """A small VM as another tool would define it: with no UEFI and no medium, so that it starts at once."""
+def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64, owner=None):
+    """A small VM as another tool would define it: with no UEFI and no medium, so that it starts at once.
+
+    With an owner it carries the service's own mark, as if it had been made for that user.
+    """
     identity = f"<uuid>{uuid}</uuid>" if uuid else ""
+    if owner is not None:
+        noted = f"<n:template>linux-basic</n:template><n:owner-uid>{owner}</n:owner-uid>"
+        identity += f"<metadata><n:vm xmlns:n='https://neuronos.org/libvirt/1'>{noted}</n:vm></metadata>"
     devices = ""
     if disk:
         driver = "<driver name='qemu' type='qcow2'/>"

@@ -6,6 +6,7 @@ import pathlib
 import select
 import signal
 import subprocess
+import time
 
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 UNIT = "neuron-vmd.service"
@@ -21,8 +22,9 @@ def run(*command, check=True, timeout=120, stdin=None):
     return result
 
 
-def virsh(*arguments, check=True):
-    return run("virsh", "--quiet", "--connect", "qemu:///system", *arguments, check=check).stdout.strip()
+def virsh(*arguments, check=True, stdin=None):
+    command = ["virsh", "--quiet", "--connect", "qemu:///system", *arguments]
+    return run(*command, check=check, stdin=stdin).stdout.strip()
 
 
 def domains():
@@ -40,6 +42,13 @@ def neuron_vm_json(*arguments):
 
 def as_nobody(*command):
     return run(*NOBODY, *command, check=False)
+
+
+def wait_until(condition, what, timeout=30):
+    """Asks again and again; the condition itself waits for an answer, of the bus for example."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"no {what} within {timeout} s"
 
 
 def wait_for_end(pid, timeout=30):
