@@ -1,5 +1,6 @@
 """Whether anything has changed: libvirt's view of its VMs, what it tells of them, and the files of both."""
 
+import difflib
 import hashlib
 import pathlib
 import stat
@@ -78,10 +79,11 @@ class Audit:
 
     def _compare(self):
         view, now = libvirts_view(), files()
-        assert view == self.view
-        changed = {path: (self.files.get(path), now.get(path)) for path in self.files.keys() | now.keys()}
-        assert {path: pair for path, pair in changed.items() if pair[0] != pair[1]} == {}
+        difference = "\n".join(difflib.unified_diff(self.view, view, "before", "after", n=0, lineterm=""))
+        assert not difference, f"libvirt says otherwise than before:\n{difference}"
+        for path in sorted(self.files.keys() | now.keys()):
+            assert self.files.get(path) == now.get(path), f"{path}: {self.files.get(path)} became {now.get(path)}"
         # Even a reset, which leaves no trace, is told of.
         self._mark("end", within=30)
         told = [line for line in self.events.text.splitlines() if "event '" in line and MARKER not in line]
-        assert told == []
+        assert not told, f"libvirt has told of {told}"
