@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+import traceback
 
 import gi
 
@@ -106,8 +107,13 @@ def main():
             loop.quit()
             return GLib.SOURCE_REMOVE
         *lines, pending = (pending + data).split(b"\n")
-        for line in lines:
-            caller.handle(json.loads(line))
+        try:
+            for line in lines:
+                caller.handle(json.loads(line))
+        except BaseException:
+            # GLib would print it and go on, and the test would wait for a line that never comes.
+            traceback.print_exc()
+            os._exit(1)
         return GLib.SOURCE_CONTINUE
 
     GLib.unix_fd_add_full(GLib.PRIORITY_DEFAULT, 0, GLib.IOCondition.IN | GLib.IOCondition.HUP, read)

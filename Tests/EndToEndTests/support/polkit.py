@@ -94,11 +94,12 @@ class FakePolkit:
         if not check.action.startswith(ACTION):
             check.answer(YES)
             return
-        # It is answered first: who waits for the check may count on that.
-        check.answer(self.decide(check))
+        answer = self.decide(check)
+        # Who has the reply of the service finds the check written down.
         with self.changed:
             self.checks.append(check)
             self.changed.notify_all()
+        check.answer(answer)
 
     def forget(self):
         """Begins the list of checks anew."""
