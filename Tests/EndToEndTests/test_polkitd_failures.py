@@ -121,28 +121,38 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-SLOW_YES = YES.replace("return", '{ polkit.spawn(["/bin/sleep", "0.1"]); return').replace("; });", "; } });")
+def die(uid, rounds, at_a_time, seed, file):
+    """Callers who send what is in the file and die within 20 ms. Returns when all have."""
+    command = [sys.executable, str(VANISH), str(uid), str(rounds), str(at_a_time), "0.02", str(seed), str(file)]
+    assert run(*command, timeout=600).stdout.strip() == str(rounds)
 
 
-@pytest.mark.parametrize("rules, rounds", [("", ROUNDS), (SLOW_YES, ROUNDS // 10)], ids=["defaults", "late-yes"])
-def test_callers_who_die_in_the_middle(client, vms, users, service, polkitd, rules, rounds):
-    """polkit is asked about callers who are gone, or go while it looks; whatever it says, nothing comes of it."""
+@pytest.fixture
+def last_words(vms):
+    """A VM, and a file with calls that make another one, start it, and delete it."""
     name, uuid = vms.define()
-    user, path, new = users.other(), vm_path(uuid), vms.name()
-    file = pathlib.Path("/run/tmp/messages")
-    file.write_bytes(messages(("CreateVM", new, NEW_VM), ("StartVM", name, {}), ("DeleteVM", name, {})))
-    with polkitd.rules(rules or "// none\n"), Audit():
+    file = pathlib.Path("/run/tmp/last-words")
+    file.write_bytes(messages(("CreateVM", vms.name(), NEW_VM), ("StartVM", name, {}), ("DeleteVM", name, {})))
+    yield name, vm_path(uuid), file
+    file.unlink()
+
+
+def test_callers_who_die_in_the_middle(client, last_words, users, service, polkitd):
+    """polkit is asked about callers who are gone, or go while it looks; whatever it says, nothing comes of it."""
+    name, path, file = last_words
+    user = users.other()
+    with Audit():
         before = descriptors(service.pid)
         monitor = Stream("dbus-monitor", "--system", f"interface='{AUTHORITY_INTERFACE}',member='CheckAuthorization'")
         monitor.wait("NameLost")
-        command = [sys.executable, str(VANISH), str(NOBODY), str(rounds), "4", "0.02", str(file)]
-        assert run(*command, timeout=600).stdout.strip() == str(rounds)
+        die(NOBODY, ROUNDS, 2, 1, file)
         # polkit answers in order, so this is answered when it has dealt with them all.
-        assert user.vm(path, "GetXML").error == (None if rules else ASK)
+        assert user.vm(path, "GetXML").error == ASK
         monitor.wait(f'"{ACTION}access.any"')
         monitor.close()
-        # Who dies before polkit is asked shows nothing.
-        assert monitor.text.count("member=CheckAuthorization") > rounds
+        # Who dies before polkit is asked shows nothing; many have lived longer.
+        asked = monitor.text.count("member=CheckAuthorization")
+        assert asked > ROUNDS // 4, f"only {asked} checks for {ROUNDS} callers"
         wait_until(lambda: client.list() and descriptors(service.pid) <= before, "closed descriptors")
     # No place is lost: there are four for the user who has died so often.
     last = users.nobody()
@@ -150,4 +160,16 @@ def test_callers_who_die_in_the_middle(client, vms, users, service, polkitd, rul
         calls = pending_starts(last, path)
     assert [call.result(60).error for call in calls] == [ASK] * 4
     assert client.list().keys() == {name}
-    file.unlink()
+
+
+def test_callers_who_die_before_a_yes(client, last_words, users, polkitd):
+    """A rule looks for so long that each caller is gone when it says yes."""
+    name, path, file = last_words
+    slow = YES.replace("return", '{ polkit.spawn(["/bin/sleep", "0.1"]); return').replace("; });", "; } });")
+    user = users.other()
+    with polkitd.rules(slow), Audit():
+        for number in range(ROUNDS // 10):
+            die(NOBODY, 1, 1, number, file)
+            # In line behind it.
+            assert user.vm(path, "GetXML").error is None
+    assert client.list().keys() == {name}

@@ -1,7 +1,7 @@
-"""Callers that die while polkit is asked about them: a process that becomes another user and forks one for each round.
+"""Callers that die while polkit is asked about them: a process of another user, which forks one for each round.
 
-Arguments: a uid, the number of rounds, how many are alive at a time, the longest life in seconds, and a file with what
-each says to the bus once it is let in. Prints how many have lived and died as they should.
+Arguments: a uid, the number of rounds, how many are alive at a time, the longest life in seconds, a seed for how long
+each lives, and a file with what each says to the bus once it is let in. Prints how many have died as they should.
 """
 
 import os
@@ -28,13 +28,13 @@ def live_and_die(uid, messages, seconds):
 def main():
     uid, rounds, at_a_time = map(int, sys.argv[1:4])
     longest = float(sys.argv[4])
-    with open(sys.argv[5], "rb") as file:
+    # The same lives each time, so that what went wrong can be tried again.
+    lives = random.Random(int(sys.argv[5]))
+    with open(sys.argv[6], "rb") as file:
         messages = file.read()
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    # The same lives each time, so that what went wrong can be tried again.
-    lives = random.Random(1)
     alive = killed = 0
     for _ in range(rounds):
         if alive == at_a_time:
