@@ -69,12 +69,22 @@ def test_what_is_wrong_is_said_without_asking(vms, users, polkit):
     assert user.named("CreateVM", vms.name(), type="linux", uuid="no-uuid").error == ERROR + "InvalidArgument"
     assert user.named("CreateVM", vms.name(), type="linux", iso_path="../x").error == ERROR + "PathNotAllowed"
     assert user.named("StopVM", name, timeout="soon").error == ERROR + "InvalidArgument"
-    assert user.named("StartVM", "no-such").error == ERROR + "NotFound"
     assert user.vm(path, "Delete", delete_disks="yes").error == ERROR + "InvalidArgument"
     assert user.vm(vm_path(NO_UUID), "Start").error == STANDARD_ERROR + "UnknownObject"
     assert user.outcome(path, VM_INTERFACE, "Start").error == STANDARD_ERROR + "InvalidArgs"
     assert user.outcome(path, VM_INTERFACE, "Frobnicate").error == STANDARD_ERROR + "UnknownMethod"
     assert polkit.checks == []
+
+
+def test_a_name_that_nobody_has(users, polkit):
+    """Whether libvirt is asked for it is another matter, about which nobody is disturbed."""
+    user = users.nobody()
+    for decide in (lambda check: answers.NO, hold_dialogs, lambda check: answers.YES):
+        polkit.decide = decide
+        for method in ("StartVM", "DeleteVM"):
+            outcome = user.named(method, "no-such", INTERACTIVE)
+            assert outcome.error == ERROR + "NotFound" and outcome.seconds < 5
+    assert {check.flags for check in polkit.checks} <= {0}
 
 
 @pytest.mark.parametrize("method", ["DeleteVM", "StartVM"])
