@@ -61,14 +61,15 @@ struct Authorizer: Sendable {
     }
 
     /// Returns when the caller may do all of `actions` to the target.
-    /// - Parameter mayPrompt: whether polkit may ask somebody for a password, if the caller is prepared to wait for that.
+    ///
+    /// polkit asks somebody for a password if the caller is prepared to wait for that.
     /// - Throws: `AccessDenied`; `InteractiveAuthorizationRequired` when authenticating would help; `LimitsExceeded` when too
     ///   many checks are waited for.
     func authorize(
-        _ caller: Caller, _ actions: [Action], on target: Target, for call: MethodCall, mayPrompt: Bool = true
+        _ caller: Caller, _ actions: [Action], on target: Target, for call: MethodCall
     ) async throws(DBusError) {
         guard caller.uid != 0 else { return }
-        let mayPrompt = mayPrompt && call.allowsInteractiveAuthorization
+        let mayPrompt = call.allowsInteractiveAuthorization
         try await limits.withCheck(for: caller.uid) { () async throws(DBusError) in
             for action in actions {
                 let question = question(caller, action, target)
@@ -79,6 +80,10 @@ struct Authorizer: Sendable {
                     throw .accessDenied("\(call.member) needs \(question.action), and polkit gives no answer")
                 }
                 try Self.check(answer, question.action, call, mayPrompt: mayPrompt)
+            }
+            // polkit may have been slow, and what nobody waits for any more is not done.
+            guard let _ = try? await connection.nameOwner(caller.sender) else {
+                throw .accessDenied("\(call.member) was asked for by somebody who has left the bus")
             }
         }
     }

@@ -57,7 +57,8 @@ struct Handlers: Sendable {
     }
 
     /// A method that is not for everybody: first the arguments and the VM, then who may, then exactly that.
-    /// - Parameter lookAgain: looks for a VM that is not known, for a caller who may use it; then it is prepared once more.
+    /// - Parameter lookAgain: looks for a VM that is not known, for root; then it is prepared once more. Others hear of a VM of another
+    ///   tool when libvirt tells of it, which is a moment later.
     func guarded(
         _ access: Access, lookAgain: (@Sendable (MethodCall) async -> Void)? = nil,
         _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
@@ -69,7 +70,7 @@ struct Handlers: Sendable {
                 do throws(VMError) {
                     prepared = try await prepare(call)
                 } catch  where error.code == .notFound {
-                    guard let lookAgain, await mayLookAgain(call, access) else { throw error }
+                    guard let lookAgain, (try? await authorizer.caller(of: call))?.uid == 0 else { throw error }
                     await lookAgain(call)
                     prepared = try await prepare(call)
                 }
@@ -88,18 +89,6 @@ struct Handlers: Sendable {
                 logger.notice("\(call.member) for \(call.sender) failed: \(error)")
                 return .failure(caller?.maySeeCauses == true ? error.busErrorWithCause : error.busError)
             }
-        }
-    }
-
-    /// Whether libvirt may be asked for a name on behalf of the caller: not for those who could do nothing with any VM.
-    private func mayLookAgain(_ call: MethodCall, _ access: Access) async -> Bool {
-        do throws(DBusError) {
-            let caller = try await authorizer.caller(of: call)
-            let target = Authorizer.Target(newVM: call.arguments.first?.stringValue ?? "")
-            try await authorizer.authorize(caller, access.actions, on: target, for: call, mayPrompt: false)
-            return true
-        } catch {
-            return false
         }
     }
 

@@ -48,7 +48,7 @@ final class ServiceRig: Sendable {
         templates = try TestTemplates()
         let manager = VMManager(inventory: inventory, hypervisor: fake, templates: templates.library)
         let logger = Logger(label: "test") { [log] _ in LogRecorder(record: log) }
-        let patience = PolkitAuthority.Patience(answer: .milliseconds(500), prompt: .seconds(60))
+        let patience = PolkitAuthority.Patience(answer: .seconds(2), prompt: .seconds(60))
         service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: fake.uri, logger: logger,
             polkit: PolkitAuthority(connection: connection, patience: patience))
