@@ -14,6 +14,11 @@ public struct DBusError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { message.isEmpty ? name : "\(name): \(message)" }
+
+    /// A caller's word as a message may repeat it: as long as a name can be, and with everything but plain ASCII replaced.
+    static func repeatable(_ word: String) -> String {
+        String(String.UnicodeScalarView(word.unicodeScalars.prefix(255).map { (" "..."~").contains($0) ? $0 : "?" }))
+    }
 }
 
 extension DBusError {

@@ -102,7 +102,7 @@ extension ObjectServer {
         let name = call.strings().first
         let exports = node.exports.filter { name.isEmpty || $0.interface.name == name }
         if exports.isEmpty, !name.isEmpty, !node.hasStandardInterface(name) {
-            throw .unknownInterface("\(call.path) has no interface \(name)")
+            throw .unknownInterface("\(call.path) has no interface \(DBusError.repeatable(name))")
         }
         try reply(to: call.address) { (message) throws(DBusError) in
             var out = DBusMessageIter()
@@ -124,8 +124,9 @@ extension ObjectServer {
             hasInterface = true
             if let position = export.interface.propertyIndices[name] { return export.values[position] }
         }
-        guard hasInterface else { throw .unknownInterface("\(node.path) has no interface \(interface)") }
-        throw .unknownProperty("\(interface) has no property \(name)")
+        let names = (interface: DBusError.repeatable(interface), property: DBusError.repeatable(name))
+        guard hasInterface else { throw .unknownInterface("\(node.path) has no interface \(names.interface)") }
+        throw .unknownProperty("\(names.interface) has no property \(names.property)")
     }
 }
 

@@ -63,6 +63,31 @@ struct InvalidInputTests {
         }
     }
 
+    /// Whoever shows an error shows what a caller sent.
+    @Test func errorsRepeatNoControlCharactersAndNoLongWords() async throws {
+        let properties = "org.freedesktop.DBus.Properties"
+        try await TestBus.with { bus in
+            _ = try await startService(bus)
+            let client = try await bus.connect()
+            for word in ["a\nb", "a\u{1b}[2J", "\u{85}", "\u{202e}x", String(repeating: "e\u{301}", count: 30_000)] {
+                for names in [[word, "Name"], [testInterface, word]] {
+                    let calls: [(String, [DBusValue])] = [
+                        ("Get", names.map(DBusValue.string)),
+                        ("Set", names.map(DBusValue.string) + [.variant(.byte(1))]), ("GetAll", [.string(word)]),
+                    ]
+                    for (member, body) in calls {
+                        await #expect("\(member) \(word.prefix(9).debugDescription)") {
+                            try await client.callTest(member, body, interface: properties)
+                        } throws: { error in
+                            guard let message = (error as? DBusError)?.message else { return false }
+                            return message.utf8.count < 400 && message.utf8.allSatisfy { (0x20..<0x7f).contains($0) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test func namesForTheBusAreChecked() async throws {
         try await TestBus.with { bus in
             let client = try await bus.connect()
