@@ -2,16 +2,17 @@ public import DBus
 public import VMModel
 
 extension VMError {
-    /// The error as it goes to a caller: name and message, without the cause.
+    /// The error as it goes to a caller: name and message, without the cause. The message may name a VM that another tool
+    /// made, whose name may be anything; a message is there to be shown.
     public var busError: DBusError {
-        DBusError(name: BusNames.errorPrefix + code.rawValue, message: message)
+        DBusError(name: BusNames.errorPrefix + code.rawValue, message: ForeignText.escaped(message))
     }
 
     /// The error as it goes to a caller who may see everything on this host: with libvirt's own words, where there are any.
     public var busErrorWithCause: DBusError {
         guard let cause else { return busError }
-        let words = cause.text.busText.split(whereSeparator: \.isNewline).joined(separator: "; ")
-        return DBusError(name: busError.name, message: "\(message) (libvirt: \(words))")
+        let words = cause.text.split(whereSeparator: \.isNewline).joined(separator: "; ")
+        return DBusError(name: busError.name, message: ForeignText.escaped("\(message) (libvirt: \(words))"))
     }
 
     /// An error of this service as a client received it; nil for errors with other names. A code that this version does not know is kept.

@@ -42,15 +42,5 @@ public struct JournalLogHandler: LogHandler {
     }
 
     /// Names of other tools' VMs may hold anything; in a log they must not look like more lines or move a terminal's cursor.
-    static func singleLine(_ text: String) -> String {
-        var result = ""
-        for scalar in text.unicodeScalars {
-            if ForeignText.isDangerous(scalar) {
-                result += "\\u{" + String(scalar.value, radix: 16) + "}"
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
+    static func singleLine(_ text: String) -> String { ForeignText.escaped(text) }
 }

@@ -9,6 +9,20 @@ public enum ForeignText {
         }
     }
 
+    /// The text with every dangerous character as `\u{…}`, so that it stays one line and moves nothing.
+    public static func escaped(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isDangerous) else { return text }
+        var result = ""
+        for scalar in text.unicodeScalars {
+            if isDangerous(scalar) {
+                result += "\\u{" + String(scalar.value, radix: 16) + "}"
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+
     /// A caller's word as it may stand in a message: cut to 64 characters, and with everything but plain ASCII replaced.
     public static func quotable(_ word: String) -> String {
         String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))

@@ -118,6 +118,17 @@ import VMModel
     }
 
     @Test(arguments: [
+        ("a\tb", "a\\u{9}b"), ("a\u{202e}b", "a\\u{202e}b"), ("a\u{1b}[31m", "a\\u{1b}[31m"), ("a\u{0}b", "a\\u{0}b"),
+        ("caf\u{e9}", "caf\u{e9}"),
+    ])
+    func aForeignNameIsSafeInAMessage(_ name: String, _ shown: String) {
+        let cause = VMError.Cause(domain: 1, code: 2, operation: "virDomainCreate", text: "no \(name)\nfor you\n")
+        let error = VMError(.failed, "cannot start '\(name)'", cause: cause)
+        #expect(error.busError.message == "cannot start '\(shown)'")
+        #expect(error.busErrorWithCause.message == "cannot start '\(shown)' (libvirt: no \(shown); for you)")
+    }
+
+    @Test(arguments: [
         "org.freedesktop.DBus.Error.AccessDenied", "org.neuronos.VMManager.Error", "org.neuronos.VMManager.Errors.Busy",
         "",
         "org.neuronos.VMManager.Busy", "x.org.neuronos.VMManager.Error.Busy",
