@@ -133,7 +133,8 @@ public enum HostPath {
     /// Checks the text alone; the file itself is looked at by nobody but libvirt.
     /// - Throws: `pathNotAllowed` for what is not an absolute, plain path.
     static func check(_ path: String, option: String) throws(VMError) {
-        let bytes = Array(path.utf8)
+        // The length first: the elements of a long text would take far more memory than the text.
+        let bytes = Array(path.utf8.prefix(4096))
         let elements = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: true)
         guard bytes.first == UInt8(ascii: "/"), bytes.count < 4096, !elements.isEmpty,
             !bytes.contains(where: { $0 < 0x20 || $0 == 0x7f }),

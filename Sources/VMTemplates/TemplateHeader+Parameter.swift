@@ -71,8 +71,9 @@ private struct ParameterFields {
     }
 
     private func stringKind() throws(TemplateError) -> TemplateParameter.Kind {
-        guard let maximum = try number("maximum"), (1...65536).contains(maximum) else {
-            throw TemplateError(.malformed, "a string needs 'maximum', its longest length in bytes, up to 65536")
+        guard let maximum = try number("maximum"), (1...UInt64(TemplateText.maximumBytes)).contains(maximum) else {
+            throw TemplateError(
+                .malformed, "a string needs 'maximum', its longest length in bytes, up to \(TemplateText.maximumBytes)")
         }
         let pattern = try text("pattern")
         if let pattern, !TemplateText.isPattern(pattern) {

@@ -36,6 +36,8 @@ extension TemplateParameter.Kind {
     /// What is wrong with one text of this kind, or nil. Everything is judged on bytes or Unicode scalars, never on
     /// what looks like one character.
     func problem(with text: String) -> String? {
+        // No template may allow more, and looking at it closer would take time and memory.
+        guard text.utf8.count <= TemplateText.maximumBytes else { return "it has \(text.utf8.count) bytes" }
         if let problem = TemplateText.problem(with: text) { return problem }
         let isValid =
             switch self {

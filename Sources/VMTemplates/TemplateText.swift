@@ -2,6 +2,8 @@ internal import _StringProcessing
 
 /// Tests on the bytes of a text, and the one escaper for XML.
 enum TemplateText {
+    /// Longest text that any parameter takes, in bytes.
+    static let maximumBytes = 65536
     /// Longest path that the kernel takes, in bytes without the final NUL (`PATH_MAX`, limits.h).
     static let maximumPathBytes = 4095
 
@@ -124,7 +126,7 @@ enum TemplateText {
     /// Characters that change what a terminal shows around them.
     private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
-        case 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFFE, 0xFFFF: true
+        case 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFFE, 0xFFFF: true
         default: false
         }
     }

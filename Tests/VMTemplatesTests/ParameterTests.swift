@@ -55,6 +55,20 @@ import VMTemplates
         }
     }
 
+    /// A message of the bus may hold 32 MiB; what is made of such a text must not take a multiple of that, nor long.
+    @Test(arguments: ["uuid", "mac_address", "iso_path", "description", "network", "graphics", "name"])
+    func hugeTextsAreRefusedAtOnce(_ name: String) throws {
+        let parameter = try #require(linux.parameter(named: name))
+        for unit in ["-", ":", "/", "{a"] {
+            let text = String(repeating: unit, count: (8 << 20) / unit.utf8.count)
+            let start = ContinuousClock.now
+            let error = try refusal("\(unit)") { try parameter.check(.string(text)) }
+            #expect(error.kind == .invalidValue && error.message.utf8.count < 1024)
+            // It takes seconds to take 8 MiB apart, and no time to see how long they are.
+            #expect(ContinuousClock.now - start < .milliseconds(100))
+        }
+    }
+
     @Test func addressesAndPaths() throws {
         let cases: [(String, good: [String], bad: [String])] = [
             (

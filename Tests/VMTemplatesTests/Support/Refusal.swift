@@ -20,7 +20,10 @@ extension TemplateError {
     /// Whether the message could be printed on a terminal as it is.
     var isPrintable: Bool {
         !message.unicodeScalars.contains { scalar in
-            scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x202A...0x202E).contains(scalar.value)
+            switch scalar.value {
+            case 0...0x1F, 0x7F...0x9F, 0x61C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+            default: false
+            }
         }
     }
 }
