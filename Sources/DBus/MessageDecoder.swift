@@ -3,7 +3,14 @@ import CDBus
 /// Reads the body of a C message.
 ///
 /// libdbus has validated what it hands out; still nothing here trusts it, and a mismatch is an error.
-enum MessageDecoder {
+struct MessageDecoder {
+    /// How many values the arguments of a call may have, those within others included. A message of 32 MiB can hold millions, each of
+    /// which takes far more memory as a value than on the wire, and no method takes more than a few dozen.
+    static let maximumArguments = 1 << 16
+
+    /// How many values may still come.
+    private var left: Int
+
     /// The signature and the values of a message.
     /// - Throws: `InconsistentMessage`.
     static func body(of message: OpaquePointer) throws(DBusError) -> (Signature, [DBusValue]) {
@@ -13,44 +20,52 @@ enum MessageDecoder {
     }
 
     /// The values of a message whose signature is known to be that of `types`.
-    static func values(of message: OpaquePointer, as types: [DBusType]) throws(DBusError) -> [DBusValue] {
+    /// - Throws: `InconsistentMessage`; `LimitsExceeded` for more than `limit` values.
+    static func values(
+        of message: OpaquePointer, as types: [DBusType], limit: Int = .max
+    ) throws(DBusError) -> [DBusValue] {
         guard !types.isEmpty else { return [] }
+        var decoder = MessageDecoder(left: limit)
         var iterator = DBusMessageIter()
         guard dbus_message_iter_init(message, &iterator) != 0 else { throw inconsistent }
         var values: [DBusValue] = []
         values.reserveCapacity(types.count)
         for type in types {
-            values.append(try value(type, &iterator, depth: 0))
+            values.append(try decoder.value(type, &iterator, depth: 0))
             dbus_message_iter_next(&iterator)
         }
         return values
     }
 
-    private static func value(
+    private mutating func value(
         _ type: DBusType, _ iterator: inout DBusMessageIter, depth: Int
     ) throws(DBusError) -> DBusValue {
         guard dbus_message_iter_get_arg_type(&iterator) == Int32(type.code), depth <= WireCheck.maximumDepth
-        else { throw inconsistent }
+        else { throw Self.inconsistent }
+        try spend(1)
         switch type {
-        case .byte: return .byte(fixed(0, &iterator))
-        case .boolean: return .boolean(fixed(dbus_bool_t(0), &iterator) != 0)
-        case .int16: return .int16(fixed(0, &iterator))
-        case .uint16: return .uint16(fixed(0, &iterator))
-        case .int32: return .int32(fixed(0, &iterator))
-        case .uint32: return .uint32(fixed(0, &iterator))
-        case .int64: return .int64(fixed(0, &iterator))
-        case .uint64: return .uint64(fixed(0, &iterator))
-        case .double: return .double(fixed(0, &iterator))
-        case .string: return .string(try string(&iterator))
-        case .objectPath: return .objectPath(ObjectPath(unchecked: try string(&iterator)))
-        case .signature: return .signature(try Signature(parsing: string(&iterator)))
+        case .byte: return .byte(Self.fixed(0, &iterator))
+        case .boolean: return .boolean(Self.fixed(dbus_bool_t(0), &iterator) != 0)
+        case .int16: return .int16(Self.fixed(0, &iterator))
+        case .uint16: return .uint16(Self.fixed(0, &iterator))
+        case .int32: return .int32(Self.fixed(0, &iterator))
+        case .uint32: return .uint32(Self.fixed(0, &iterator))
+        case .int64: return .int64(Self.fixed(0, &iterator))
+        case .uint64: return .uint64(Self.fixed(0, &iterator))
+        case .double: return .double(Self.fixed(0, &iterator))
+        case .string: return .string(try Self.string(&iterator))
+        case .objectPath: return .objectPath(ObjectPath(unchecked: try Self.string(&iterator)))
+        case .signature: return .signature(try Signature(parsing: Self.string(&iterator)))
         case .unixFD:
             // The descriptor is a duplicate that belongs to the receiver, close-on-exec.
-            let descriptor: Int32 = fixed(-1, &iterator)
+            let descriptor: Int32 = Self.fixed(-1, &iterator)
             guard descriptor >= 0 else { throw .failed("cannot receive a file descriptor") }
             return .unixFD(UnixFD(owning: descriptor))
         case .variant: return .variant(try variant(&iterator, depth: depth))
-        case .array(.byte): return .array(of: .byte, byteArray(&iterator).map(DBusValue.byte))
+        case .array(.byte):
+            let bytes = Self.byteArray(&iterator)
+            try spend(bytes.count)
+            return .array(of: .byte, bytes.map(DBusValue.byte))
         case .array(let element): return .array(of: element, try array(element, &iterator, depth: depth))
         case .dictionary(let key, let value):
             return .dictionary(key: key, value: value, try entries(key, value, &iterator, depth: depth))
@@ -58,19 +73,19 @@ enum MessageDecoder {
         }
     }
 
-    private static func variant(_ iterator: inout DBusMessageIter, depth: Int) throws(DBusError) -> DBusValue {
+    private mutating func variant(_ iterator: inout DBusMessageIter, depth: Int) throws(DBusError) -> DBusValue {
         var inner = DBusMessageIter()
         dbus_message_iter_recurse(&iterator, &inner)
         let code = UInt8(clamping: dbus_message_iter_get_arg_type(&inner))
         if let type = DBusType(singleCode: code) { return try value(type, &inner, depth: depth + 1) }
         guard let text = dbus_message_iter_get_signature(&inner) else { throw .outOfMemory }
         defer { dbus_free(text) }
-        guard let types = SignatureParser.parse(bytes(of: text)), types.count == 1, let type = types.first
-        else { throw inconsistent }
+        guard let types = SignatureParser.parse(Self.bytes(of: text)), types.count == 1, let type = types.first
+        else { throw Self.inconsistent }
         return try value(type, &inner, depth: depth + 1)
     }
 
-    private static func array(
+    private mutating func array(
         _ element: DBusType, _ iterator: inout DBusMessageIter, depth: Int
     ) throws(DBusError) -> [DBusValue] {
         var inner = DBusMessageIter()
@@ -92,7 +107,7 @@ enum MessageDecoder {
         return UnsafeBufferPointer(start: start, count: start == nil ? 0 : Int(max(0, count)))
     }
 
-    private static func entries(
+    private mutating func entries(
         _ key: DBusType, _ value: DBusType, _ iterator: inout DBusMessageIter, depth: Int
     ) throws(DBusError) -> [DBusValue.Entry] {
         var inner = DBusMessageIter()
@@ -109,7 +124,7 @@ enum MessageDecoder {
         return entries
     }
 
-    private static func structure(
+    private mutating func structure(
         _ types: [DBusType], _ iterator: inout DBusMessageIter, depth: Int
     ) throws(DBusError) -> [DBusValue] {
         var inner = DBusMessageIter()
@@ -121,6 +136,11 @@ enum MessageDecoder {
             dbus_message_iter_next(&inner)
         }
         return fields
+    }
+
+    private mutating func spend(_ count: Int) throws(DBusError) {
+        guard count <= left else { throw .limitsExceeded("the arguments have too many parts") }
+        left -= count
     }
 
     private static func fixed<T: BitwiseCopyable>(_ initial: T, _ iterator: inout DBusMessageIter) -> T {

@@ -61,9 +61,11 @@ extension ObjectServer {
                 expected: String(decoding: method.input.dropLast().map(UInt8.init), as: UTF8.self))
         }
         let address = call.address
+        let arguments = try MessageDecoder.values(
+            of: call.message, as: method.inputs, limit: MessageDecoder.maximumArguments)
         let methodCall = MethodCall(
             sender: address.sender ?? "", path: ObjectPath(unchecked: call.path), interface: interface.name,
-            member: method.name, arguments: try MessageDecoder.values(of: call.message, as: method.inputs),
+            member: method.name, arguments: arguments,
             allowsInteractiveAuthorization: dbus_message_get_allow_interactive_authorization(call.message) != 0,
             noReplyExpected: address.noReplyExpected)
         switch method.handler {

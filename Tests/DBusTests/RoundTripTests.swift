@@ -1,6 +1,7 @@
-import DBus
 import Glibc
 import Testing
+
+@testable import DBus
 
 @Suite(.timeLimit(.minutes(2)))
 struct RoundTripTests {
@@ -44,6 +45,26 @@ struct RoundTripTests {
             let deeper = [DBusValue.array(of: .variant, [.variant(.variant(deep))])]
             #expect(try await client.errorOfTest("Echo", deeper) == DBusError.Name.limitsExceeded)
             #expect(try await client.callTest("Echo", body) == body)
+        }
+    }
+
+    /// Each part takes far more memory as a value than on the wire; a reply may still have as many as fit.
+    @Test func aCallMayNotHaveAnyNumberOfParts() async throws {
+        try await TestBus.with { bus in
+            _ = try await startService(bus)
+            let client = try await bus.connect()
+            let limit = MessageDecoder.maximumArguments
+            // The array counts, and each variant and what is in it.
+            let most = [DBusValue.array(of: .variant, Array(repeating: .variant(.byte(1)), count: limit / 2 - 1))]
+            #expect(try await client.callTest("Echo", most) == most)
+            for value in [
+                DBusValue.bytes(Array(repeating: 1, count: limit)), .strings(Array(repeating: "", count: limit)),
+                .array(of: .variant, Array(repeating: .variant(.byte(1)), count: limit / 2)),
+                .options(Array(repeating: ("a", .byte(1)), count: limit / 3)),
+            ] {
+                let body = [DBusValue.array(of: .variant, [.variant(value)])]
+                #expect(try await client.errorOfTest("Echo", body) == DBusError.Name.limitsExceeded)
+            }
         }
     }
 
