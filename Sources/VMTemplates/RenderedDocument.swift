@@ -16,6 +16,11 @@ enum RenderedDocument {
         guard domain.name == "domain" else {
             throw TemplateError(.notWellFormed, "the rendered text is not a 'domain' element")
         }
+        // libvirt takes options for QEMU itself in elements of other namespaces, and passes them on unseen.
+        guard domain.namespace.isEmpty, domain.children.allSatisfy({ $0.isMetadata || $0.isPlain }) else {
+            throw TemplateError(
+                .notWellFormed, "the rendered domain has elements of other namespaces outside its metadata")
+        }
         for element in ["name", "uuid"] {
             let expected = values[element].flatMap(\.nonEmptyText).map { [$0] } ?? []
             guard domain.all(element).map(\.characters) == expected else {
@@ -23,6 +28,13 @@ enum RenderedDocument {
             }
         }
     }
+}
+
+extension XMLTree {
+    /// Whether it and all that is in it are elements of libvirt's own domain format.
+    fileprivate var isPlain: Bool { namespace.isEmpty && children.allSatisfy(\.isPlain) }
+    /// Whether it holds what libvirt keeps and does not look at.
+    fileprivate var isMetadata: Bool { namespace.isEmpty && name == "metadata" }
 }
 
 extension ParameterValue {

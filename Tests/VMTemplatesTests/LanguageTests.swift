@@ -135,6 +135,11 @@ import VMTemplates
     @Test(arguments: [
         "<domain/><domain/>", "<domain><a></domain>", "<domain a='1' a='2'/>", "<domain>&foo;</domain>", "<network/>",
         "", "text",
+        "<domain><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/></domain>",
+        "<domain><commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'/></domain>",
+        "<domain xmlns='http://libvirt.org/schemas/domain/qemu/1.0'/>",
+        "<domain><devices><disk><x:y xmlns:x='urn:x'/></disk></devices></domain>",
+        "<domain><devices><metadata><x:y xmlns:x='urn:x'/></metadata></devices></domain>",
         "<domain><name>other</name></domain>", "<domain><uuid>{{ text }}</uuid></domain>", "<domain><a:b/></domain>",
     ])
     func resultsThatAreNoDomain(body: String) throws {
