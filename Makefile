@@ -43,7 +43,7 @@ FILES := \
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
 PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
 
-.PHONY: all setup build demo test test-unit test-e2e test-media install uninstall interfaces format lint clean
+.PHONY: all setup build demo test test-unit test-e2e test-media fuzz sanitize install uninstall interfaces format lint clean
 
 all: build
 
@@ -79,6 +79,25 @@ test-e2e: build test-media
 	@mkdir -p $(RESULTS)
 	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- env NEURON_TEST_MEDIA=$(MEDIA) \
 	    $(PYTHON) -m pytest -p no:cacheprovider --junit-xml=$(RESULTS)/end-to-end.xml Tests/EndToEndTests $(PYTEST_ARGS)
+
+# Random calls for minutes instead of seconds. A failure prints the seed that repeats it.
+FUZZ_CALLS ?= 100000
+FUZZ_SEED  ?=
+fuzz: build
+	@mkdir -p $(RESULTS)
+	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- env FUZZ_CALLS=$(FUZZ_CALLS) FUZZ_SEED=$(FUZZ_SEED) \
+	    $(PYTHON) -m pytest -p no:cacheprovider -rP Tests/EndToEndTests/test_fuzz.py $(PYTEST_ARGS)
+
+# The tests of what runs at the same time, with every access to memory watched. Fails if one races with another.
+CLANG      ?= clang
+TSAN_DIR   := .build-tsan
+TSAN_ARGS  := --sanitize=thread --scratch-path $(TSAN_DIR)
+CONCURRENT := ^(DBus|Libvirt|VMCore|VMManagerService)Tests\.
+sanitize:
+	$(SWIFT) build --build-tests $(TSAN_ARGS)
+	$(CLANG) -shared -fPIC -O2 -Wall -o $(TSAN_DIR)/tsan-mutex.so Tests/tsan-mutex.c
+	LD_PRELOAD=$(CURDIR)/$(TSAN_DIR)/tsan-mutex.so \
+	    $(SWIFT) test --skip-build $(TSAN_ARGS) --no-parallel --filter '$(CONCURRENT)'
 
 # The guest of the tests, made once from Debian's packages and kept.
 MEDIA := .build/test-media
@@ -117,4 +136,4 @@ lint: build
 	systemd-analyze security --offline=true --threshold=10 --no-pager systemd/neuron-vmd.service >/dev/null
 
 clean:
-	rm -rf .build
+	rm -rf .build $(TSAN_DIR)
