@@ -94,6 +94,57 @@ class Service:
         self.start(*arguments)
 
 
+class Usage:
+    """What a process holds: descriptors, threads, and memory in kB."""
+
+    def __init__(self, pid):
+        self.directory = pathlib.Path(f"/proc/{pid}")
+
+    def now(self):
+        status = dict(line.split(":", 1) for line in (self.directory / "status").read_text().splitlines())
+        memory = int(status["VmRSS"].split()[0])
+        return len(list((self.directory / "fd").iterdir())), int(status["Threads"]), memory
+
+    def wait_for(self, before, timeout=30):
+        """Waits until it is back at what it was: descriptors exactly, a thread or two, a tenth of the memory."""
+        deadline = time.monotonic() + timeout
+        while True:
+            now = self.now()
+            if now[0] <= before[0] and now[1] <= before[1] + 2 and now[2] <= before[2] * 1.1:
+                return now
+            assert time.monotonic() < deadline, f"{now} descriptors, threads and kB, not {before} as before"
+            select.select([], [], [], 0.1)
+
+
+class LibvirtCalls:
+    """Counts the calls that reach libvirtd, from whomever, by what its own log says of them while this is open."""
+
+    LOG = pathlib.Path("/run/log/libvirtd-calls")
+    # virt-admin's own calls, which are a protocol of their own.
+    ADMIN = "prog=110102160 "
+
+    def __enter__(self):
+        self.outputs = self._admin("daemon-log-outputs").removeprefix("Logging outputs: ")
+        self._admin("daemon-log-outputs", f"1:file:{self.LOG}")
+        self._admin("daemon-log-filters", "1:rpc.netserverprogram")
+        self.start = self.LOG.stat().st_size
+        return self
+
+    def __exit__(self, *_):
+        self._admin("daemon-log-filters", "")
+        self._admin("daemon-log-outputs", self.outputs)
+
+    @property
+    def count(self):
+        with open(self.LOG, encoding="utf-8", errors="replace") as log:
+            log.seek(self.start)
+            return sum("virNetServerProgramDispatch:" in line and self.ADMIN not in line for line in log)
+
+    @staticmethod
+    def _admin(*arguments):
+        return run("virt-admin", "--connect", "libvirtd:///system", *arguments).stdout.strip()
+
+
 class Libvirtd:
     """The libvirtd that the sandbox has started."""
 
