@@ -10,7 +10,8 @@ import pytest
 
 gi.require_version("Gio", "2.0")
 
-from support.bus import Client, Recorder  # noqa: E402 (the version is asked for first)
+from support import canary  # noqa: E402 (the version is asked for first)
+from support.bus import Client, Recorder  # noqa: E402
 from support.guest import Console, foreign_xml  # noqa: E402
 from support.polkit import FakePolkit, Polkitd  # noqa: E402
 from support.system import DISKS, Libvirtd, Service, domains, run, virsh  # noqa: E402
@@ -82,6 +83,14 @@ def service():
 @pytest.fixture(scope="session")
 def libvirtd():
     return Libvirtd()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def canaries():
+    """Whatever the tests do, files that are none of the service's business stay as they are."""
+    before = {path: canary.facts(path) for path in canary.plant()}
+    yield
+    assert {path: canary.facts(path) for path in before} == before
 
 
 @pytest.fixture(autouse=True)
