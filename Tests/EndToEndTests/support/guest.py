@@ -54,10 +54,11 @@ class Console:
             assert marker in self.text, f"no {marker} when {end}, but:\n{self.text}"
 
 
-def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64, owner=None):
+def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64, owner=None, more=""):
     """A small VM as another tool would define it: with no UEFI and no medium, so that it starts at once.
 
-    With an owner it carries the service's own mark, as if it had been made for that user.
+    With an owner it carries the service's own mark, as if it had been made for that user. `more` is XML that follows the
+    name.
     """
     identity = f"<uuid>{uuid}</uuid>" if uuid else ""
     if owner is not None:
@@ -69,7 +70,7 @@ def foreign_xml(name, uuid=None, disk=None, vcpus=1, memory_mb=64, owner=None):
         devices = f"<disk type='file'>{driver}<source file='{disk}'/><target dev='vda' bus='virtio'/></disk>"
     return f"""
 <domain type='qemu'>
-  <name>{escape(name)}</name>{identity}
+  <name>{escape(name)}</name>{identity}{more}
   <memory unit='MiB'>{memory_mb}</memory>
   <vcpu>{vcpus}</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
