@@ -7,7 +7,7 @@ import Testing
 /// Bytes that were a message: what libdbus still takes for one, the decoder reads without a trap, and what it reads is what is sent again.
 @Suite struct MutationTests {
     /// More than in an ordinary run, with `MUTATIONS` in the environment.
-    private static let count = getenv("MUTATIONS").flatMap { Int(String(cString: $0)) } ?? 200_000
+    private static let count = getenv("MUTATIONS").flatMap { Int(String(cString: $0)) } ?? 150_000
     private static let mutationsPerMessage = 100
 
     @Test func mutatedMessagesAreReadOrRefused() throws {
