@@ -87,6 +87,49 @@ import VMTestSupport
         }
     }
 
+    /// libvirt 9.0 deletes parts of its own state when it is given the first two, and the end-to-end tests must not try that.
+    @Test(arguments: [".", "..", "", "../x", "/", "a/b", "a\n", VMUUID.random().description, "123"])
+    func namesThatLibvirtMustNotSee(_ name: String) async throws {
+        try await ServiceRig.with { rig async throws in
+            var expected: [String: VMError.Code] = ["CreateVM": .invalidArgument, "RenderTemplate": .invalidArgument]
+            for method in ManagerMethod.allCases where method.vmMethod != nil { expected[method.rawValue] = .notFound }
+            for (method, code) in expected {
+                let template: [DBusValue] = method == "RenderTemplate" ? [.string("linux-basic")] : []
+                let arguments = template + [.string(name), .options()]
+                let error = await rig.failure {
+                    try await rig.call(method, arguments, on: BusNames.manager, interface: ManagerInterface.name)
+                }
+                #expect(error?.name == errorName(code), "\(method)")
+                #expect(error?.message.utf8.allSatisfy { (0x20..<0x7f).contains($0) } == true, "\(method)")
+            }
+            #expect(rig.fake.calls.map(\.step) == [.listVMs])
+        }
+    }
+
+    /// Who parses a definition with that many processors aborts, which would be libvirtd.
+    @Test(arguments: [
+        DBusValue.uint32(.max), .uint64(UInt64(UInt32.max)), .int64(Int64(UInt32.max)), .uint64(1 << 32), .uint64(.max),
+        .uint32(1 << 31), .int32(.max), .int64(-1), .int32(-1), .int16(-1), .uint32(0), .byte(0),
+    ])
+    func numbersOfProcessorsThatLibvirtMustNotSee(_ number: DBusValue) async throws {
+        try await ServiceRig.with { rig async throws in
+            for options in [
+                DBusValue.options(("vcpus", number)), .options(("parameters", .options(("vcpus", number)))),
+            ] {
+                for (method, arguments) in [
+                    ("CreateVM", [DBusValue.string("a"), options]),
+                    ("RenderTemplate", [.string("linux-basic"), .string("a"), options]),
+                ] {
+                    let error = await rig.failure {
+                        try await rig.call(method, arguments, on: BusNames.manager, interface: ManagerInterface.name)
+                    }
+                    #expect(error?.name == errorName(.invalidArgument), "\(method)")
+                }
+            }
+            #expect(rig.fake.calls.map(\.step) == [.listVMs])
+        }
+    }
+
     @Test func anOptionGivenTwiceIsRefused() async throws {
         let vm = machine("a", .running)
         try await ServiceRig.with(vm) { rig async throws in
