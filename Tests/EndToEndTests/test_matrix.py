@@ -171,7 +171,8 @@ def test_each_member_for_each_caller(name, request, client, stage, users):
         polkit.decide = column.decide
     rows = []
     for user in (users.root(), users.owner(), users.other(), users.nobody()):
-        for flags in (0, INTERACTIVE):
+        # The check that polkit leaves unanswered is the same with both, and each takes ten seconds.
+        for flags in (0,) if name == "hung" else (0, INTERACTIVE):
             row = Row(user, flags, column, [])
             row.calls = list(calls(client, stage, user.uid, harmless=row.denial() is None))
             rows.append(row)
