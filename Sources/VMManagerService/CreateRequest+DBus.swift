@@ -58,7 +58,7 @@ extension TemplateParameter {
     fileprivate var busValue: DBusValue {
         var fields: [(String, DBusValue)] = [
             ("type", .string(kind.word)), ("allowed", .string(kind.allowedValues)), ("unit", .string(unit)),
-            ("required", .boolean(isRequired)), ("description", .string(documentation)),
+            ("required", .boolean(isRequired || isRequiredToCreate)), ("description", .string(documentation)),
         ]
         switch defaultValue {
         case .string(let text): fields.append(("default", .string(text)))
@@ -75,10 +75,10 @@ extension TemplateParameter.Kind {
     /// The signature of the value on the bus.
     fileprivate var word: String {
         switch self {
-        case .integer: "t"
+        case .integer, .number: "t"
         case .boolean: "b"
-        case .list: "as"
-        case .string, .choice, .path, .name, .uuid, .macAddress: "s"
+        case .list, .cpuSets, .pciAddresses: "as"
+        case .string, .choice, .path, .name, .uuid, .macAddress, .rootFile, .cpuSet: "s"
         }
     }
 }

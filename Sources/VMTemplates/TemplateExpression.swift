@@ -12,9 +12,11 @@ enum TemplateExpression {
         var rest = ArraySlice(words)
         repeat {
             while rest.first == "not" { rest = rest.dropFirst() }
-            guard let name = rest.popFirst(), TemplateSyntax.isIdentifier(name) else { return nil }
+            guard let name = rest.popFirst(), TemplateSyntax.isVariable(name) else { return nil }
             if rest.first == "==" || rest.first == "!=" {
-                guard let word = literal(rest.dropFirst().first ?? "") else { return nil }
+                guard let word = literal(rest.dropFirst().first ?? ""), TemplateSyntax.isIdentifier(name) else {
+                    return nil
+                }
                 uses.append((name, .comparison(word: word)))
                 rest = rest.dropFirst(2)
             } else {

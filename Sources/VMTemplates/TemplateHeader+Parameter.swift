@@ -21,7 +21,8 @@ private struct ParameterFields {
     let fields: TemplateHeader.Fields
 
     private static let known: Set<String> = [
-        "type", "unit", "minimum", "maximum", "pattern", "choices", "default", "required", "reserved", "of", "meaning",
+        "type", "unit", "minimum", "maximum", "pattern", "choices", "default", "required", "reserved", "of",
+        "one_for_each", "meaning",
     ]
 
     func parameter() throws(TemplateError) -> TemplateParameter {
@@ -29,15 +30,21 @@ private struct ParameterFields {
             throw TemplateError(.malformed, "the field \(TemplateText.quoted(unknown.name)) is not known")
         }
         let kind = try kind()
-        let isRequired = try flag("required")
+        let isRequiredToCreate = try text("required") == "create"
+        let isRequired = isRequiredToCreate ? false : try flag("required")
         let parameter = TemplateParameter(
             name: name, kind: kind, unit: try text("unit") ?? "", defaultValue: try defaultValue(kind),
-            isRequired: isRequired, isReserved: try flag("reserved"), documentation: try text("meaning") ?? "")
+            isRequired: isRequired, isRequiredToCreate: isRequiredToCreate, isReserved: try flag("reserved"),
+            documentation: try text("meaning") ?? "")
         guard !parameter.documentation.isEmpty else { throw TemplateError(.malformed, "'meaning' is missing") }
         if let value = parameter.defaultValue {
-            guard !isRequired else { throw TemplateError(.malformed, "it is required and has a default") }
+            guard !isRequired, !isRequiredToCreate else {
+                throw TemplateError(.malformed, "it is required and has a default")
+            }
             try parameter.check(value)
         } else if !isRequired, case .integer = kind {
+            throw TemplateError(.malformed, "an integer that is not required needs a default")
+        } else if !isRequired, case .number = kind {
             throw TemplateError(.malformed, "an integer that is not required needs a default")
         } else if !isRequired, case .choice = kind {
             throw TemplateError(.malformed, "a choice that is not required needs a default")
@@ -50,6 +57,7 @@ private struct ParameterFields {
         try refuseFieldsOfOtherTypes(than: type)
         switch type {
         case "string": return try stringKind()
+        case "integer" where node("choices") != nil: return try numberKind()
         case "integer":
             guard let minimum = try number("minimum"), let maximum = try number("maximum"), minimum <= maximum,
                 maximum <= UInt64(Int64.max)
@@ -64,9 +72,16 @@ private struct ParameterFields {
         case "uuid": return .uuid
         case "mac": return .macAddress
         case "list": return try listKind()
+        case "root_file": return .rootFile(pattern: try pattern())
+        case "cpu_set": return .cpuSet
+        case "cpu_sets": return .cpuSets(counter: try text("one_for_each") ?? "")
+        case "pci_addresses":
+            guard let maximum = try number("maximum"), (1...64).contains(maximum) else {
+                throw TemplateError(.malformed, "PCI addresses need 'maximum', their number, up to 64")
+            }
+            return .pciAddresses(maximumCount: Int(maximum))
         default:
-            throw TemplateError(
-                .malformed, "'type' must be one of string, integer, boolean, choice, path, name, uuid, mac, list")
+            throw TemplateError(.malformed, "'type' must be one of \(TemplateHeader.types.joined(separator: ", "))")
         }
     }
 
@@ -75,11 +90,25 @@ private struct ParameterFields {
             throw TemplateError(
                 .malformed, "a string needs 'maximum', its longest length in bytes, up to \(TemplateText.maximumBytes)")
         }
+        return .string(pattern: try pattern(), maximumBytes: Int(maximum))
+    }
+
+    private func pattern() throws(TemplateError) -> String? {
         let pattern = try text("pattern")
         if let pattern, !TemplateText.isPattern(pattern) {
             throw TemplateError(.malformed, "'pattern' is not a regular expression")
         }
-        return .string(pattern: pattern, maximumBytes: Int(maximum))
+        return pattern
+    }
+
+    private func numberKind() throws(TemplateError) -> TemplateParameter.Kind {
+        guard let node = node("choices"), self.node("minimum") == nil, self.node("maximum") == nil else {
+            throw TemplateError(.malformed, "an integer has either 'choices' or 'minimum' and 'maximum'")
+        }
+        let numbers = try TemplateHeader.texts(node, of: "choices").map { UInt64($0) ?? .max }
+        guard !numbers.isEmpty, Set(numbers).count == numbers.count, numbers.allSatisfy({ $0 <= UInt64(Int64.max) })
+        else { throw TemplateError(.malformed, "'choices' of an integer must be different whole numbers") }
+        return .number(numbers)
     }
 
     private func choices() throws(TemplateError) -> [String] {
@@ -97,15 +126,17 @@ private struct ParameterFields {
         }
         let fields = try TemplateHeader.pairs(node, of: "of")
         switch try ParameterFields(name: name, fields: fields).kind() {
-        case .integer, .boolean, .list: throw TemplateError(.malformed, "a list can be of texts only")
+        case .integer, .number, .boolean, .list, .rootFile, .cpuSets, .pciAddresses:
+            throw TemplateError(.malformed, "a list can be of texts only")
         case let element: return .list(of: element, maximumCount: Int(maximum))
         }
     }
 
     private func refuseFieldsOfOtherTypes(than type: String) throws(TemplateError) {
         let types = [
-            "minimum": ["integer"], "maximum": ["integer", "string", "list"], "pattern": ["string"],
-            "choices": ["choice"], "of": ["list"],
+            "minimum": ["integer"], "maximum": ["integer", "string", "list", "pci_addresses"],
+            "pattern": ["string", "root_file"], "choices": ["choice", "integer"], "of": ["list"],
+            "one_for_each": ["cpu_sets"],
         ]
         if let odd = fields.first(where: { types[$0.name].map { !$0.contains(type) } ?? false }) {
             throw TemplateError(.malformed, "'\(odd.name)' does not go with this 'type'")
@@ -115,10 +146,11 @@ private struct ParameterFields {
     private func defaultValue(_ kind: TemplateParameter.Kind) throws(TemplateError) -> ParameterValue? {
         guard let node = node("default") else { return nil }
         switch kind {
-        case .integer: return try number("default").map { .integer($0) }
+        case .integer, .number: return try number("default").map { .integer($0) }
         case .boolean: return .boolean(try flag("default"))
-        case .list: return .strings(try TemplateHeader.texts(node, of: "default"))
-        case .string, .choice, .path, .name, .uuid, .macAddress: return try text("default").map { .string($0) }
+        case .list, .cpuSets, .pciAddresses: return .strings(try TemplateHeader.texts(node, of: "default"))
+        case .string, .choice, .path, .name, .uuid, .macAddress, .rootFile, .cpuSet:
+            return try text("default").map { .string($0) }
         }
     }
 

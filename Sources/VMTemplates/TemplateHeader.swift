@@ -9,16 +9,17 @@ internal import Yams
 ///     host: [a line for each thing that the host must have]
 ///     parameters:
 ///       memory_mb:
-///         type: integer        # string integer boolean choice path name uuid mac list
+///         type: integer        # one of `types`
 ///         unit: MiB
 ///         minimum: 256         # of an integer
-///         maximum: 16777216    # of an integer; bytes of a string; items of a list
+///         maximum: 16777216    # of an integer; bytes of a string; items of a list or of pci_addresses
 ///         default: 4096
-///         required: false      # true: a value has to be given
+///         required: false      # true: a value has to be given; create: not to see what would be made
 ///         reserved: false      # true: only the service sets it
-///         pattern: '[a-z]+'    # of a string
-///         choices: [kvm, tcg]  # of a choice
+///         pattern: '[a-z]+'    # of a string, or of what a root_file holds
+///         choices: [kvm, tcg]  # of a choice, or instead of a range of an integer
 ///         of: {type: path}     # of a list
+///         one_for_each: vcpus  # of cpu_sets
 ///         meaning: …
 ///     #}
 ///
@@ -38,6 +39,10 @@ struct TemplateHeader {
     init() {}
 
     static let guests = ["linux", "windows", "macos"]
+    static let types = [
+        "string", "integer", "boolean", "choice", "path", "name", "uuid", "mac", "list", "root_file", "cpu_set",
+        "cpu_sets", "pci_addresses",
+    ]
 
     /// Reads the header of a file, from its first token.
     /// - Throws: ``TemplateError`` of kind `malformed`.

@@ -1,14 +1,13 @@
 extension TemplateLibrary {
     /// Renders a template to the XML of a domain.
     ///
-    /// Parameters that are not given have their defaults. `template` and `os_type` are filled in from the template, where
-    /// it declares them.
+    /// Parameters that are not given have their defaults. `template` and `os_type` are filled in from the template, `sockets`
+    /// and `cores` from the number of virtual CPUs, where it declares them.
     /// - Throws: ``TemplateError``: `notFound`, `missingParameter`, `unknownParameter`, `invalidValue`, `notWellFormed`.
     public func render(_ name: String, values: [String: ParameterValue]) throws(TemplateError) -> String {
         let template = try template(named: name)
         do {
-            let values = try template.completed(values)
-            let text = try rendered(template, values)
+            let text = try rendered(template, try template.variables(values))
             try RenderedDocument.check(text, values: values)
             return text
         } catch {
@@ -16,10 +15,11 @@ extension TemplateLibrary {
         }
     }
 
-    private func rendered(_ template: Template, _ values: [String: ParameterValue]) throws(TemplateError) -> String {
+    private func rendered(_ template: Template, _ variables: [String: TemplateVariable]) throws(TemplateError) -> String
+    {
         do {
             return try renderer.render(
-                template.name + TemplateFiles.suffix, context: values.mapValues(\.escapedForXML))
+                template.name + TemplateFiles.suffix, context: variables.mapValues(\.escapedForXML))
         } catch {
             // What Stencil says may quote the whole file; the library has checked all that it can find fault with.
             throw TemplateError(.malformed, "it cannot be rendered")
@@ -45,6 +45,8 @@ extension Template {
                 throw error.inTemplate(self.name)
             }
         }
+        try checkCounts(values)
+        try fillInTopology(&values)
         return values
     }
 
@@ -66,14 +68,15 @@ extension Template {
     }
 }
 
-extension ParameterValue {
-    /// The value as the template sees it; texts are escaped here and nowhere else.
+extension TemplateVariable {
+    /// The value as Stencil takes it; texts are escaped here and nowhere else.
     fileprivate var escapedForXML: any Sendable {
         switch self {
-        case .string(let text): TemplateText.escaped(text)
-        case .integer(let number): Int(clamping: number)
-        case .boolean(let flag): flag
-        case .strings(let texts): texts.map(TemplateText.escaped)
+        case .text(let text): TemplateText.escaped(text)
+        case .number(let number): Int(clamping: number)
+        case .flag(let flag): flag
+        case .texts(let texts): texts.map(TemplateText.escaped)
+        case .records(let records): records.map { $0.mapValues(TemplateText.escaped) }
         }
     }
 }

@@ -1,3 +1,5 @@
+internal import VMModel
+
 extension TemplateParameter {
     /// Checks that the parameter takes a value.
     ///
@@ -17,10 +19,16 @@ extension TemplateParameter {
             return range.contains(number) ? nil : "\(number) is out of range"
         case (.boolean, .boolean):
             return nil
+        case (.number(let numbers), .integer(let number)):
+            return numbers.contains(number) ? nil : "\(number) is not"
         case (.list(let element, let maximumCount), .strings(let items)):
             guard items.count <= maximumCount else { return "there are \(items.count)" }
             return items.lazy.compactMap { element.problem(with: $0) }.first
-        case (.integer, _), (.boolean, _), (.list, _):
+        case (.cpuSets, .strings(let items)):
+            return items.lazy.compactMap { TemplateParameter.Kind.cpuSet.problem(with: $0) }.first
+        case (.pciAddresses(let maximumCount), .strings(let items)):
+            return Self.problem(withAddresses: items, maximumCount: maximumCount)
+        case (.integer, _), (.number, _), (.boolean, _), (.list, _), (.cpuSets, _), (.pciAddresses, _):
             return "\(value.typeName) was given"
         case (_, .string(let text)):
             if text.isEmpty, case .choice = kind { return "it is empty" }
@@ -29,6 +37,16 @@ extension TemplateParameter {
         default:
             return "\(value.typeName) was given"
         }
+    }
+
+    private static func problem(withAddresses items: [String], maximumCount: Int) -> String? {
+        guard items.count <= maximumCount else { return "there are \(items.count)" }
+        var seen: Set<PCIAddress> = []
+        for item in items {
+            guard let address = PCIAddress(item) else { return "got \(TemplateText.quoted(item))" }
+            guard seen.insert(address).inserted else { return "\(address) stands there twice" }
+        }
+        return nil
     }
 }
 
@@ -44,11 +62,12 @@ extension TemplateParameter.Kind {
             case .string(let pattern, let maximumBytes):
                 text.utf8.count <= maximumBytes && TemplateText.matches(text, pattern: pattern)
             case .choice(let words): words.contains { $0.utf8.elementsEqual(text.utf8) }
-            case .path: TemplateText.isAbsolutePath(text)
+            case .path, .rootFile: TemplateText.isAbsolutePath(text)
             case .name: TemplateText.isVMName(text)
             case .uuid: TemplateText.isUUID(text)
             case .macAddress: TemplateText.isUnicastMAC(text)
-            case .integer, .boolean, .list: false
+            case .cpuSet: CPUSet(text) != nil
+            case .integer, .number, .boolean, .list, .cpuSets, .pciAddresses: false
             }
         return isValid ? nil : "got \(TemplateText.quoted(text))"
     }

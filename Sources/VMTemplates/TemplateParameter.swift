@@ -20,6 +20,16 @@ public struct TemplateParameter: Sendable, Hashable {
         case macAddress
         /// A list of texts, each of the given kind.
         case list(of: Kind, maximumCount: Int)
+        /// One of these numbers.
+        case number([UInt64])
+        /// A file that only root can change, by its path. Where the service may read it, what it holds must match `pattern`.
+        case rootFile(pattern: String?)
+        /// CPUs of the host, such as `0-3,8`.
+        case cpuSet
+        /// A list of sets of the host's CPUs: one for each of what the integer parameter `counter` counts, or none at all.
+        case cpuSets(counter: String)
+        /// PCI devices of the host by address, such as `0000:01:00.0`, each once.
+        case pciAddresses(maximumCount: Int)
     }
 
     /// The variable's name in the template, for example `memory_mb`.
@@ -32,6 +42,8 @@ public struct TemplateParameter: Sendable, Hashable {
     public let defaultValue: ParameterValue?
     /// Whether a value has to be given.
     public let isRequired: Bool
+    /// Whether a value has to be given for a VM to be made; what it would be can be seen without.
+    public let isRequiredToCreate: Bool
     /// Whether the service alone sets it (owner, creation time, own volumes…): not for a caller's free parameters.
     public let isReserved: Bool
     /// What it means, in a sentence or two.
@@ -42,14 +54,20 @@ public struct TemplateParameter: Sendable, Hashable {
         if let defaultValue { return defaultValue }
         return switch kind {
         case .integer(let range): .integer(range.lowerBound)
+        case .number(let numbers): .integer(numbers.first ?? 0)
         case .boolean: .boolean(false)
-        case .list: .strings([])
-        case .string, .choice, .path, .name, .uuid, .macAddress: .string("")
+        case .list, .cpuSets, .pciAddresses: .strings([])
+        case .string, .choice, .path, .name, .uuid, .macAddress, .rootFile, .cpuSet: .string("")
         }
     }
 }
 
 extension TemplateParameter.Kind {
+    /// Whether a value takes a device away from the host.
+    public var givesHostDevices: Bool {
+        if case .pciAddresses = self { true } else { false }
+    }
+
     /// The allowed values in words, for messages and for documentation: "an integer from 1 to 288".
     public var allowedValues: String {
         switch self {
@@ -65,6 +83,12 @@ extension TemplateParameter.Kind {
         case .uuid: "a UUID such as 3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f"
         case .macAddress: "a unicast MAC address such as 52:54:00:12:34:56"
         case .list(let element, let count): "a list of at most \(count), each \(element.allowedValues)"
+        case .number(let numbers): "one of " + numbers.map(String.init).joined(separator: ", ")
+        case .rootFile: "the absolute path of a file that only root can change"
+        case .cpuSet: "CPUs of the host such as 0-3,8"
+        case .cpuSets(let counter): "a list of CPUs of the host such as 4 or 4-5, one for each of \(counter)"
+        case .pciAddresses(let count):
+            "a list of at most \(count) different PCI addresses such as 0000:01:00.0, as 'lspci -D' writes them"
         }
     }
 }

@@ -6,6 +6,8 @@ struct TemplateReader {
         var kind: Kind
         let state: MarkupState
         let loopVariable: String?
+        /// The list that the loop goes over.
+        let list: String?
         let line: Int
     }
 
@@ -41,14 +43,14 @@ struct TemplateReader {
 
     private mutating func readOutput(_ content: String, _ token: TemplateToken) throws(TemplateError) {
         let words = content.split(separator: " ")
-        guard let name = words.first, words.count == 1, TemplateSyntax.isIdentifier(name) else {
+        guard let name = words.first, words.count == 1, TemplateSyntax.isVariable(name) else {
             throw malformed(token, "'{{ }}' takes one variable, without filters")
         }
         guard state.takesValue else {
             throw malformed(token, "a value may stand only in an element or in a quoted attribute")
         }
         try atTopOfChildIsAllowed(token)
-        use(String(name), .output, token)
+        try use(String(name), .output, token)
     }
 
     private mutating func readTag(_ words: [String], _ token: TemplateToken) throws(TemplateError) {
@@ -77,9 +79,9 @@ struct TemplateReader {
         guard words[2] == "in", TemplateSyntax.isIdentifier(words[1]), TemplateSyntax.isIdentifier(words[3]) else {
             throw malformed(token, "a loop is written 'for item in list'")
         }
-        use(words[3], .loop, token)
+        try use(words[3], .loop, token)
         syntax.loopVariables.insert(words[1])
-        begin(.loop, token, loopVariable: words[1])
+        begin(.loop, token, loopVariable: words[1], list: words[3])
     }
 
     private mutating func readBlock(_ name: String, _ token: TemplateToken) throws(TemplateError) {
@@ -125,19 +127,30 @@ struct TemplateReader {
                 token,
                 "a condition is '\"word\" in list', or names and 'name == \"word\"' joined by 'not', 'and', 'or'")
         }
-        for (name, usage) in uses { use(name, usage, token) }
+        for (name, usage) in uses { try use(name, usage, token) }
     }
 
     // MARK: - What is open
 
-    private mutating func use(_ name: String, _ usage: TemplateSyntax.Usage, _ token: TemplateToken) {
+    private mutating func use(
+        _ name: String, _ usage: TemplateSyntax.Usage, _ token: TemplateToken
+    ) throws(TemplateError) {
         hasContent = true
-        if open.contains(where: { $0.loopVariable == name }), usage != .loop { return }
-        syntax.uses.append(TemplateSyntax.Use(name: name, usage: usage, line: token.line))
+        let parts = name.split(separator: ".").map(String.init)
+        let loop = open.last { $0.loopVariable == parts.first }
+        var use = TemplateSyntax.Use(name: name, usage: usage, line: token.line)
+        if let list = loop?.list, usage != .loop {
+            use = TemplateSyntax.Use(name: list, usage: parts.count > 1 ? .field(parts[1]) : .item, line: token.line)
+        } else if parts.count > 1 {
+            throw malformed(token, "\(TemplateText.quoted(name)): only the item of a loop has fields")
+        }
+        syntax.uses.append(use)
     }
 
-    private mutating func begin(_ kind: Open.Kind, _ token: TemplateToken, loopVariable: String? = nil) {
-        open.append(Open(kind: kind, state: state, loopVariable: loopVariable, line: token.line))
+    private mutating func begin(
+        _ kind: Open.Kind, _ token: TemplateToken, loopVariable: String? = nil, list: String? = nil
+    ) {
+        open.append(Open(kind: kind, state: state, loopVariable: loopVariable, list: list, line: token.line))
     }
 
     private mutating func branch(to kind: Open.Kind, _ token: TemplateToken) throws(TemplateError) {

@@ -14,6 +14,7 @@ struct TemplateResolver {
         var merged = TemplateHeader()
         for (_, file) in chain { merged.merge(parametersOf: file.header) }
         let parameters = try merged.checkedParameters()
+        try checkCounters(parameters)
         for (fileName, file) in chain {
             try check(file.syntax, against: parameters, part: fileName == name ? nil : fileName)
         }
@@ -69,6 +70,16 @@ struct TemplateResolver {
 
     // MARK: - Variables
 
+    private func checkCounters(_ parameters: [TemplateParameter]) throws(TemplateError) {
+        for parameter in parameters {
+            guard case .cpuSets(let counter) = parameter.kind else { continue }
+            guard case .integer? = parameters.first(where: { $0.name == counter })?.kind else {
+                throw TemplateError(
+                    .malformed, parameter: parameter.name, "needs 'one_for_each', the name of an integer parameter")
+            }
+        }
+    }
+
     private func check(
         _ syntax: TemplateSyntax, against parameters: [TemplateParameter], part: String?
     ) throws(TemplateError) {
@@ -91,12 +102,18 @@ struct TemplateResolver {
     /// Why a parameter of that kind cannot be used so, or nil.
     private func reason(against usage: TemplateSyntax.Usage, of kind: TemplateParameter.Kind) -> String? {
         switch (usage, kind) {
-        case (.condition, _), (.loop, .list): nil
-        case (.output, .boolean), (.output, .list): "only texts and integers can be written out"
+        case (.condition, _), (.loop, .list), (.loop, .cpuSets), (.loop, .pciAddresses): nil
+        case (.field(let field), _):
+            kind.fields?.contains(field) == true ? nil : "its items have no field '\(field)'"
+        case (.item, _): kind.fields.map { "its items are used by their fields: \($0.joined(separator: ", "))" }
+        case (.output, .boolean), (.output, .list), (.output, .cpuSets), (.output, .pciAddresses):
+            "only texts and integers can be written out"
         case (.output, _): nil
         case (.comparison(let word), .choice(let words)), (.membership(let word), .list(.choice(let words), _)):
             words.contains(word) ? nil : "'\(word)' is not one of its choices"
-        case (.comparison, .integer), (.comparison, .boolean), (.comparison, .list): "only texts can be compared"
+        case (.comparison, .integer), (.comparison, .number), (.comparison, .boolean), (.comparison, .list),
+            (.comparison, .cpuSets), (.comparison, .pciAddresses):
+            "only texts can be compared"
         case (.comparison, _), (.membership, .list): nil
         case (.loop, _), (.membership, _): "it is not a list"
         }

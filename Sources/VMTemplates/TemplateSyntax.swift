@@ -2,13 +2,14 @@
 ///
 /// Only the part of the language is allowed that Jinja2 and Stencil understand alike:
 ///
-///     {{ name }}
+///     {{ name }} {{ item.field }}
 ///     {%- if EXPR %} {%- elif EXPR %} {%- else %} {%- endif %}
 ///     {%- for item in list %} {%- endfor %}
 ///     {%- include "_part.xml.j2" %}
 ///     {%- extends "_base.xml.j2" %} {%- block name %} {%- endblock %}
 ///
 /// with `EXPR` either `"word" in list`, or names and `name == "word"`, `name != "word"`, joined by `not`, `and`, `or`.
+/// Items of lists that have fields are used by their fields alone, as `{{ item.field }}` and `if item.field`.
 struct TemplateSyntax {
     /// How a variable is used; its type has to fit.
     enum Usage: Hashable {
@@ -22,6 +23,10 @@ struct TemplateSyntax {
         case loop
         /// `"word" in name`.
         case membership(word: String)
+        /// The item of a loop over `name`, by itself.
+        case item
+        /// A field of the item of a loop over `name`.
+        case field(String)
     }
 
     /// One use of a variable that is not a loop's own.
@@ -63,6 +68,12 @@ struct TemplateSyntax {
                 TemplateText.isDigit(byte) || byte == UInt8(ascii: "_")
                     || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
             }
+    }
+
+    /// An identifier, or two with a full stop between them.
+    static func isVariable(_ word: some StringProtocol) -> Bool {
+        let parts = word.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count <= 2 && parts.allSatisfy { isIdentifier($0) }
     }
 
     private static let reservedWords: Set<String> = [

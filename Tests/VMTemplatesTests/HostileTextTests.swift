@@ -14,10 +14,14 @@ import VMTemplates
     /// The text parameters without a fixed form, with the values that mark their places.
     private static let marks = [
         "description": "mark-description", "iso_path": "/mark-iso", "disk_path": "/mark-disk",
-        "network": "mark-network",
-        "drivers_iso_path": "/mark-drivers",
+        "network": "mark-network", "drivers_iso_path": "/mark-drivers", "opencore_path": "/mark-opencore",
+        "smc_config": "/mark-smc", "rom_path": "/mark-rom",
     ]
-    private static let volumeMarks = (0..<8).map { "/mark-volume-\($0)" }
+    /// What has to be there for the places of all marks to be.
+    private static let others: [String: ParameterValue] = ["pci_devices": .strings(["0000:01:00.0"])]
+    /// Texts that are tried, in all templates together.
+    private static let wanted = 100_000
+    private static let volumeMarks = (0..<24).map { "/mark-volume-\($0)" }
 
     @Test(arguments: ShippedTemplates.names)
     func documentsKeepTheirStructure(template name: String) throws {
@@ -25,22 +29,28 @@ import VMTemplates
         var hostile = HostileText(seed: seed)
         let template = try library.template(named: name)
         let marks = Self.marks.filter { template.parameter(named: $0.key) != nil }
-        let markedValues = values(marks: marks) { $0 }
+        // Each of the template's texts that has no form of its own is among them.
+        let free = template.parameters.filter { !Self.hasForm($0.kind) }.map(\.name)
+        #expect(Set(free).subtracting(["template", "os_type", "bridge", "volumes"]) == Set(marks.keys))
+        let others = Self.others.filter { template.parameter(named: $0.key) != nil }
+        let markedValues = values(marks: marks, others) { $0 }
         let marked = ParsedXML(try library.render(name, values: markedValues))
         #expect(marked.isWellFormed)
         var tried = 0
         var accepted = 0
-        while tried < 25_000 {
+        while tried < Self.wanted / ShippedTemplates.names.count + 1 {
             var texts: [String: String] = [:]
             for mark in marks.values.sorted() + Self.volumeMarks {
-                let text = (mark.hasPrefix("/mark-") && !mark.hasPrefix("/mark-volume") ? "/" : "") + hostile.text()
-                tried += 1
-                if try isAccepted(text, for: mark, of: template) {
-                    accepted += 1
-                    texts[mark] = text
+                // Until one is accepted, so that no place of the document is tame.
+                while texts[mark] == nil {
+                    let isPath = mark.hasPrefix("/mark-") && !mark.hasPrefix("/mark-volume")
+                    let text = (isPath ? "/" : "") + hostile.text()
+                    tried += 1
+                    if try isAccepted(text, for: mark, of: template) { texts[mark] = text }
                 }
+                accepted += 1
             }
-            let values = values(marks: marks) { texts[$0] ?? $0 }
+            let values = values(marks: marks, others) { texts[$0] ?? $0 }
             let document = ParsedXML(try library.render(name, values: values))
             #expect(document.isWellFormed, "seed \(seed)")
             try #require(document.structure == marked.structure, "seed \(seed): \(texts)")
@@ -74,8 +84,18 @@ import VMTemplates
         }
     }
 
-    private func values(marks: [String: String], _ text: (String) -> String) -> [String: ParameterValue] {
-        var values: [String: ParameterValue] = ["name": .string("vm-1")]
+    /// Whether a kind's values have a form in which nothing hostile fits, or are no texts.
+    private static func hasForm(_ kind: TemplateParameter.Kind) -> Bool {
+        switch kind {
+        case .string, .path, .rootFile, .list(of: .string, _), .list(of: .path, _): false
+        default: true
+        }
+    }
+
+    private func values(
+        marks: [String: String], _ others: [String: ParameterValue], _ text: (String) -> String
+    ) -> [String: ParameterValue] {
+        var values = others.merging(["name": .string("vm-1")]) { $1 }
         for (name, mark) in marks { values[name] = .string(text(mark)) }
         values["volumes"] = .strings(Self.volumeMarks.map(text))
         return values
@@ -83,8 +103,10 @@ import VMTemplates
 
     @Test func formsRefuseWhatIsHostile() throws {
         var hostile = HostileText(seed: .random(in: .min ... .max))
-        let template = try library.template(named: "linux-basic")
-        for name in ["uuid", "mac_address", "accelerator", "graphics", "template", "os_type", "bridge"] {
+        let template = try library.template(named: "linux-passthrough")
+        for name in [
+            "emulator_cpus", "uuid", "mac_address", "accelerator", "graphics", "template", "os_type", "bridge",
+        ] {
             let parameter = try #require(template.parameter(named: name))
             for _ in 0..<1_000 {
                 let text = hostile.text()

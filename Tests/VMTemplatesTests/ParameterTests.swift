@@ -97,9 +97,11 @@ import VMTemplates
             ("network", ["default", "my net", ""], ["a/b", "a\n", String(repeating: "a", count: 256)]),
             ("bridge", ["br0", ""], ["br 0", "-br", "a-name-that-is-too-long", "br0\n"]),
             ("accelerator", ["kvm", "tcg"], ["", "KVM", "qemu", "kvm ", "kvm\u{301}"]),
+            ("emulator_cpus", ["0", "0-3,8", ""], ["a", "3-0", "0,", "0\n", "^1", "99999"]),
         ]
+        let passthrough = try library.template(named: "linux-passthrough")
         for (name, good, bad) in cases {
-            let parameter = try #require(linux.parameter(named: name))
+            let parameter = try #require(passthrough.parameter(named: name))
             for text in good { #expect(throws: Never.self, "\(name) \(text)") { try parameter.check(.string(text)) } }
             for text in bad {
                 let error = try refusal("\(name) \(text.debugDescription)") {
@@ -174,9 +176,66 @@ import VMTemplates
         #expect(throws: TemplateError.self) { try features.check(.strings([""])) }
     }
 
+    @Test func devicesAreAddressesThatDiffer() throws {
+        let parameter = try #require(try library.template(named: "linux-passthrough").parameter(named: "pci_devices"))
+        #expect(parameter.kind.givesHostDevices)
+        for good in [[], ["0000:01:00.0"], ["0000:01:00.0", "0000:01:00.1"], ["10000:e1:1f.7"]] {
+            #expect(throws: Never.self) { try parameter.check(.strings(good)) }
+        }
+        for bad in [
+            [""], ["01:00.0"], ["0000:01:00.8"], ["0000:01:20.0"], ["0000:01:00.0", "x"], ["0000:01:00.0\u{1B}[31m"],
+            ["0000:0a:00.0", "0000:0A:00.0"], ["0000:01:00.0", "00000:01:00.0"], ["0000:01:00.0'/><x a='"],
+            (0..<33).map { "0000:\(10 + $0):00.0" },
+        ] {
+            let error = try refusal("\(bad)") { try parameter.check(.strings(bad)) }
+            #expect(error.kind == .invalidValue && error.isPrintable)
+        }
+        #expect(try refusal { try parameter.check(.string("0000:01:00.0")) }.message.contains("a string was given"))
+    }
+
+    @Test func pinsAreAsManyAsProcessors() throws {
+        func problem(_ pins: [String], vcpus: UInt64) throws -> TemplateError {
+            let values = ShippedTemplates.required.merging([
+                "cpu_pinning": .strings(pins), "vcpus": .integer(vcpus),
+            ]) { $1 }
+            return try refusal { try library.render("linux-passthrough", values: values) }
+        }
+        let few = try problem(["0"], vcpus: 2)
+        #expect(few.kind == .invalidValue && few.parameter == "cpu_pinning" && few.template == "linux-passthrough")
+        #expect(few.message.contains("one item for each of vcpus, which is 2; there are 1"))
+        #expect(try problem(["0", "1", "2"], vcpus: 2).parameter == "cpu_pinning")
+        #expect(try problem(["0", "x"], vcpus: 2).message.contains("'x'"))
+        #expect(try problem(["0", ""], vcpus: 2).parameter == "cpu_pinning")
+    }
+
+    @Test func threadsDivideProcessors() throws {
+        let values = ShippedTemplates.required.merging(["vcpus": .integer(3), "threads": .integer(2)]) { $1 }
+        let error = try refusal { try library.render("windows11-passthrough", values: values) }
+        #expect(
+            error.kind == .invalidValue && error.parameter == "threads" && error.template == "windows11-passthrough")
+        #expect(error.message.contains("3 is not divisible by 2"))
+    }
+
+    @Test func numbersCanBeAChoice() throws {
+        let windows = try library.template(named: "windows11-passthrough")
+        let parameter = try #require(windows.parameter(named: "looking_glass_mb"))
+        for number in [0, 16, 32, 512] as [UInt64] {
+            #expect(throws: Never.self) { try parameter.check(.integer(number)) }
+        }
+        for number in [1, 31, 33, 96, 1024, .max] as [UInt64] {
+            let error = try refusal { try parameter.check(.integer(number)) }
+            #expect(error.message.contains("one of 0, 16, 32, 64, 128, 256, 512 (MiB)"))
+        }
+        #expect(throws: TemplateError.self) { try parameter.check(.string("32")) }
+    }
+
     @Test func theServicesOwnParametersAreMarked() {
         let reserved = Set(linux.parameters.filter(\.isReserved).map(\.name))
         #expect(
-            reserved == ["disk_path", "disk_format", "template", "os_type", "owner_uid", "created_at", "volumes"])
+            reserved == [
+                "disk_path", "disk_format", "template", "os_type", "owner_uid", "created_at", "volumes", "sockets",
+                "cores",
+                "threads",
+            ])
     }
 }

@@ -5,7 +5,27 @@ import VMTemplates
 enum Jinja2 {
     struct Job: Encodable {
         let template: String
-        let values: [String: ParameterValue]
+        /// What the template sees, not escaped.
+        let values: [String: TemplateVariable]
+
+        init(template: String, values: [String: TemplateVariable]) {
+            self.template = template
+            self.values = values
+        }
+
+        /// A job with these values alone, as somebody gives them who knows nothing of the header.
+        init(template: String, plain: [String: ParameterValue]) {
+            self.init(
+                template: template,
+                values: plain.mapValues { value in
+                    switch value {
+                    case .string(let text): .text(text)
+                    case .integer(let number): .number(number)
+                    case .boolean(let flag): .flag(flag)
+                    case .strings(let texts): .texts(texts)
+                    }
+                })
+        }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: Key.self)
@@ -13,10 +33,11 @@ enum Jinja2 {
             var nested = container.nestedContainer(keyedBy: Key.self, forKey: Key("values"))
             for (name, value) in values {
                 switch value {
-                case .string(let text): try nested.encode(text, forKey: Key(name))
-                case .integer(let number): try nested.encode(number, forKey: Key(name))
-                case .boolean(let flag): try nested.encode(flag, forKey: Key(name))
-                case .strings(let texts): try nested.encode(texts, forKey: Key(name))
+                case .text(let text): try nested.encode(text, forKey: Key(name))
+                case .number(let number): try nested.encode(number, forKey: Key(name))
+                case .flag(let flag): try nested.encode(flag, forKey: Key(name))
+                case .texts(let texts): try nested.encode(texts, forKey: Key(name))
+                case .records(let records): try nested.encode(records, forKey: Key(name))
                 }
             }
         }

@@ -25,7 +25,10 @@ enum ShippedTemplates {
         }
     }
 
-    static let names = ["linux-basic", "windows11-basic"]
+    static let names = [
+        "linux-basic", "linux-passthrough", "macos-sonoma-basic", "macos-sonoma-passthrough", "windows11-basic",
+        "windows11-passthrough",
+    ]
 
     /// Values for everything that has to be given.
     static let required: [String: ParameterValue] = [

@@ -30,3 +30,22 @@ enum Tools {
         return (process.terminationStatus, data)
     }
 }
+
+extension Tools {
+    /// What libvirt's schema has to say against domains: the validator's output for each that is not valid.
+    ///
+    /// The tool takes one file. It runs `xmllint` on the schema, which takes many and is then read but once.
+    static func faultyDomains(_ documents: [String]) throws -> [String] {
+        let directory = try TemporaryDirectory()
+        let files = try documents.enumerated().map { try directory.write("\($0.offset).xml", $0.element) }
+        guard let first = files.first else { return [] }
+        let (status, output) = try run(validator, [first, "domain"])
+        guard status == 0 else { return [String(decoding: output, as: UTF8.self)] }
+        let (_, all) = try run("/usr/bin/xmllint", ["--noout", "--relaxng", schema] + files)
+        let lines = String(decoding: all, as: UTF8.self).split(separator: "\n")
+        guard lines.filter({ $0.hasSuffix(" validates") }).count < files.count else { return [] }
+        return lines.filter { !$0.hasSuffix(" validates") }.prefix(10).map(String.init) + ["not all validate"]
+    }
+
+    private static let schema = "/usr/share/libvirt/schemas/domain.rng"
+}
