@@ -49,6 +49,8 @@ extension LibvirtError {
         public static let noDomain = Code(VIR_ERR_NO_DOMAIN)
         /// There is no such network. `VIR_ERR_NO_NETWORK`
         public static let noNetwork = Code(VIR_ERR_NO_NETWORK)
+        /// There is no such device of the host. `VIR_ERR_NO_NODE_DEVICE`
+        public static let noNodeDevice = Code(VIR_ERR_NO_NODE_DEVICE)
         /// A network of that name exists. `VIR_ERR_NETWORK_EXIST`
         public static let networkExist = Code(VIR_ERR_NETWORK_EXIST)
         /// There is no such storage pool. `VIR_ERR_NO_STORAGE_POOL`

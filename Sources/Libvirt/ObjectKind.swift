@@ -6,6 +6,7 @@ enum ObjectKind: Sendable {
     case storagePool
     case storageVolume
     case network
+    case nodeDevice
 
     /// Takes another reference. Calls `virDomainRef` and its kin.
     func retain(_ object: OpaquePointer) {
@@ -14,6 +15,7 @@ enum ObjectKind: Sendable {
         case .storagePool: virStoragePoolRef(object)
         case .storageVolume: virStorageVolRef(object)
         case .network: virNetworkRef(object)
+        case .nodeDevice: virNodeDeviceRef(object)
         }
     }
 
@@ -24,6 +26,7 @@ enum ObjectKind: Sendable {
         case .storagePool: virStoragePoolFree(object)
         case .storageVolume: virStorageVolFree(object)
         case .network: virNetworkFree(object)
+        case .nodeDevice: virNodeDeviceFree(object)
         }
     }
 }

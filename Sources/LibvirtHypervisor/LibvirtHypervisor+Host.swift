@@ -32,7 +32,9 @@ extension LibvirtHypervisor {
         let node = try await connection.nodeInfo()
         return HostFacts(
             kvmIsUsable: kvmIsUsable, hypervFeatures: hyperv, maximumVCPUs: maximumVCPUs,
-            memoryMB: node.memoryInKiB / 1024)
+            memoryMB: node.memoryInKiB / 1024,
+            cpuVendor: capabilities.first("host")?.first("cpu")?.first("vendor")?.text ?? "",
+            onlineCPUs: try await connection.onlineCPUs())
     }
 
     // MARK: Networks

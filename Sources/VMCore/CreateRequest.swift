@@ -86,6 +86,37 @@ struct VMConfiguration: Hashable, Sendable {
         self.hostResources = hostResources.sorted()
     }
 
+    /// Checks what is needed to make a VM and not to show what it would be: all values, and the files that the template relies on.
+    /// - Throws: `invalidArgument`, and `hostUnsupported` for such a file.
+    func checkIsComplete(_ templates: TemplateLibrary) throws(VMError) {
+        let template = try vmError { () throws(TemplateError) in try templates.template(named: self.template) }
+        for parameter in template.parameters {
+            if parameter.isRequiredToCreate, values[parameter.name] ?? .string("") == .string("") {
+                throw VMError(
+                    .invalidArgument,
+                    "\(parameter.name) is missing, \(parameter.kind.allowedValues): \(parameter.documentation)")
+            }
+            guard case .rootFile = parameter.kind,
+                case .string(let path)? = values[parameter.name] ?? parameter.defaultValue, !path.isEmpty,
+                let problem = RootFile.problem(with: path, matching: parameter.acceptsContents)
+            else { continue }
+            throw VMError(
+                .hostUnsupported,
+                "template '\(template.name)' needs the file \(path), which \(problem). \(parameter.documentation)")
+        }
+    }
+
+    /// The host's PCI devices among the values, of any parameter.
+    func pciDevices(_ templates: TemplateLibrary) -> [PCIAddress] {
+        values.flatMap { name, value -> [PCIAddress] in
+            guard case .strings(let texts) = value,
+                let parameter = (try? templates.template(named: template))?.parameter(named: name),
+                parameter.kind.givesHostDevices
+            else { return [] }
+            return texts.compactMap(PCIAddress.init)
+        }
+    }
+
     private static func template(for request: CreateRequest, in templates: TemplateLibrary) throws(VMError) -> Template
     {
         if let name = request.template {

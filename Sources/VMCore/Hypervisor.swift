@@ -43,6 +43,15 @@ public protocol Hypervisor: Sendable {
     /// What the host can do, read from libvirt.
     func hostFacts() async throws(VMError) -> HostFacts
 
+    /// What the VM's next start takes of the host for itself.
+    func resources(of uuid: VMUUID) async throws(VMError) -> HostResources
+
+    /// The host's PCI devices at these addresses; those that do not exist are left out (`virNodeDeviceGetXMLDesc`).
+    func pciDevices(at addresses: [PCIAddress]) async throws(VMError) -> [PCIDevice]
+
+    /// What there is to be given to VMs, as it is now.
+    func passthroughSupport() async throws(VMError) -> PassthroughSupport
+
     // MARK: Lifecycle
 
     /// Starts it (`virDomainCreate`).
@@ -129,11 +138,20 @@ public struct HostFacts: Hashable, Sendable {
     public let maximumVCPUs: UInt32
     /// The host's memory, MiB.
     public let memoryMB: UInt64
+    /// Who made the host's CPU, by libvirt's word, such as `AMD`.
+    public let cpuVendor: String
+    /// The numbers of the CPUs that are on line.
+    public let onlineCPUs: Set<UInt32>
 
-    public init(kvmIsUsable: Bool, hypervFeatures: [String], maximumVCPUs: UInt32, memoryMB: UInt64) {
+    public init(
+        kvmIsUsable: Bool, hypervFeatures: [String], maximumVCPUs: UInt32, memoryMB: UInt64, cpuVendor: String,
+        onlineCPUs: Set<UInt32>
+    ) {
         self.kvmIsUsable = kvmIsUsable
         self.hypervFeatures = hypervFeatures
         self.maximumVCPUs = maximumVCPUs
         self.memoryMB = memoryMB
+        self.cpuVendor = cpuVendor
+        self.onlineCPUs = onlineCPUs
     }
 }

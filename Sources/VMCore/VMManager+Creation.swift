@@ -12,6 +12,7 @@ extension VMManager {
     /// - Throws: `invalidArgument`, `alreadyExists`, `noSpace`, `templateInvalid`, `hostUnsupported`, …
     public func create(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> VMUUID {
         let configuration = try VMConfiguration(request, templates: templates)
+        try configuration.checkIsComplete(templates)
         guard await inventory.status.isConnected else {
             throw VMError(
                 .hypervisorUnavailable,
@@ -26,6 +27,7 @@ extension VMManager {
                 template: configuration.template, osType: configuration.guest, ownerUID: owner, createdAt: createdAt))
         var undo = Undo()
         do throws(VMError) {
+            try await checkPCIDevices(configuration.pciDevices(templates))
             let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
             try await make(configuration, plan, &undo)
             await inventory.endCreating(configuration.uuid)
@@ -76,6 +78,7 @@ extension VMManager {
             throw VMError(.invalidArgument, "vcpus must be from 1 to \(facts.maximumVCPUs) on this host")
         }
         let template = try vmError { () throws(TemplateError) in try templates.template(named: configuration.template) }
+        try Self.checkCPUs(configuration.values, template, facts)
         let disk = try await hypervisor.pathOfDisk(named: DiskName.make(for: configuration.name, configuration.uuid))
         var values = configuration.values
         values["name"] = .string(configuration.name.rawValue)
@@ -87,6 +90,8 @@ extension VMManager {
         values["volumes"] = .strings([disk])
         values["accelerator"] = try Self.accelerator(values["accelerator"], facts)
         values["hyperv_features"] = .strings(Self.enlightenments(wanted: values["hyperv_features"], template, facts))
+        values["topoext"] = .boolean(
+            facts.cpuVendor == "AMD" && values["accelerator"] == .string("kvm") && values["threads"] == .integer(2))
         if values["network"] == nil, values["bridge"] == nil {
             let network = preparing ? try await hypervisor.prepareNetwork() : try await hypervisor.availableNetwork()
             values["network"] = network.map { .string($0) }
@@ -94,6 +99,25 @@ extension VMManager {
         let declared = values.filter { template.parameter(named: $0.key) != nil }
         let xml = try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
         return Plan(xml: xml, diskPath: disk)
+    }
+
+    /// - Throws: `invalidArgument` for a CPU that the host does not have: libvirt would say so at the start, and not which.
+    private static func checkCPUs(
+        _ values: [String: ParameterValue], _ template: Template, _ facts: HostFacts
+    ) throws(VMError) {
+        for parameter in template.parameters {
+            var sets: [String] = []
+            switch (parameter.kind, values[parameter.name]) {
+            case (.cpuSet, .string(let text)?): sets = [text]
+            case (.cpuSets, .strings(let texts)?): sets = texts
+            default: continue
+            }
+            let absent = sets.compactMap(CPUSet.init).flatMap { $0.numbers(notIn: facts.onlineCPUs) }
+            guard let first = absent.first, !facts.onlineCPUs.isEmpty else { continue }
+            throw VMError(
+                .invalidArgument,
+                "\(parameter.name) names CPU \(first), and the host's CPUs are \(CPUSet.text(facts.onlineCPUs))")
+        }
     }
 
     /// The Hyper-V features to offer: those wanted that the host has, without those whose prerequisite it lacks, because QEMU
@@ -144,7 +168,7 @@ extension VMManager {
         if configuration.autostart { try await hypervisor.setAutostart(uuid, true) }
         if configuration.start {
             do throws(VMError) {
-                try await hypervisor.start(uuid)
+                try await startOrSayWhyNot(uuid)
             } catch {
                 throw error.saying("cannot start '\(configuration.name)' after creating it")
             }

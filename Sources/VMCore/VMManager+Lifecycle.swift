@@ -4,8 +4,8 @@ extension VMManager {
     /// Starts a VM that is off, from its saved state if it has one.
     /// - Throws: `invalidState`, `hostUnsupported` and the like when libvirt cannot start it.
     public func start(_ uuid: VMUUID) async throws(VMError) {
-        try await change(uuid, "start", if: { $0 == .shutOff }) { [hypervisor] _ async throws(VMError) in
-            try await hypervisor.start(uuid)
+        try await change(uuid, "start", if: { $0 == .shutOff }) { _ async throws(VMError) in
+            try await self.startOrSayWhyNot(uuid)
         }
     }
 

@@ -20,6 +20,20 @@ public struct CPUSet: Hashable, Sendable {
         self.ranges = ranges
     }
 
+    /// Numbers as a set is written: `0-3,8`.
+    public static func text(_ numbers: Set<UInt32>) -> String {
+        var ranges: [ClosedRange<UInt32>] = []
+        for number in numbers.sorted() {
+            if let last = ranges.last, last.upperBound.addingReportingOverflow(1) == (number, false) {
+                ranges[ranges.count - 1] = last.lowerBound...number
+            } else {
+                ranges.append(number...number)
+            }
+        }
+        return ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+            .joined(separator: ",")
+    }
+
     /// The CPUs that are not among others.
     public func numbers(notIn others: Set<UInt32>) -> [UInt32] {
         ranges.flatMap { $0.filter { !others.contains($0) } }

@@ -12,6 +12,12 @@ extension TemplateParameter {
         }
     }
 
+    /// Whether a file's text is what a parameter for a file of root's asks for.
+    public func acceptsContents(_ text: String) -> Bool {
+        guard case .rootFile(let pattern) = kind else { return true }
+        return TemplateText.matches(text, pattern: pattern)
+    }
+
     /// What is wrong with a value, or nil.
     private func problem(with value: ParameterValue) -> String? {
         switch (kind, value) {

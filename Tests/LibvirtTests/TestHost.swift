@@ -40,11 +40,27 @@ enum TestHost {
                 <name>default</name><bridge name='virbr9'/><ip address='192.168.9.1' netmask='255.255.255.0'/>
               </network>
               <pool type='dir'><name>default</name><target><path>/nowhere/default</path></target></pool>
+              \(card)
             </node>
             """
         try Data(content.utf8).write(to: file)
         try await body("test://\(file.path)")
     }
+
+    /// A device of the host, in an IOMMU group with another.
+    static let card = """
+        <device>
+          <name>pci_0000_01_00_0</name><parent>computer</parent>
+          <capability type='pci'>
+            <class>0x030000</class><domain>0</domain><bus>1</bus><slot>0</slot><function>0</function>
+            <product id='0x1'>Card</product><vendor id='0x2'>Maker</vendor>
+            <iommuGroup number='14'>
+              <address domain='0x0000' bus='0x01' slot='0x00' function='0x0'/>
+              <address domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>
+            </iommuGroup>
+          </capability>
+        </device>
+        """
 
     /// A small domain of the test driver; 8 MiB (4 now), 2 CPUs.
     static func domainXML(_ name: String, uuid: DomainUUID? = nil, isOff: Bool = false) -> String {

@@ -122,7 +122,7 @@ func linuxRequest(_ name: String = "debian") -> CreateRequest {
         request.values = ["accelerator": .string("auto")]
         #expect(try await rig.manager.render(request, owner: 0).contains("type='tcg'"))
         rig.fake.change { world in
-            world.facts = HostFacts(kvmIsUsable: true, hypervFeatures: [], maximumVCPUs: 8, memoryMB: 1)
+            world.facts = World.facts(kvmIsUsable: true, maximumVCPUs: 8)
         }
         #expect(try await rig.manager.render(request, owner: 0).contains("type='kvm'"))
         request.values = ["accelerator": .string("tcg")]

@@ -66,7 +66,7 @@ import VMTestSupport
     @Test func noMoreCPUsThanTheHostAllows() async throws {
         let rig = try await Rig()
         rig.fake.change { world in
-            world.facts = HostFacts(kvmIsUsable: false, hypervFeatures: [], maximumVCPUs: 4, memoryMB: 1)
+            world.facts = World.facts(maximumVCPUs: 4)
         }
         var request = linuxRequest()
         request.values["vcpus"] = .integer(5)

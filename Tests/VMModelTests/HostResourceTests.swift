@@ -51,6 +51,12 @@ import VMModel
         #expect(CPUSet(text) == nil)
     }
 
+    @Test func numbersAreWrittenAsRanges() {
+        #expect(CPUSet.text([8, 0, 2, 1, 3]) == "0-3,8")
+        #expect(CPUSet.text([.max, 0]) == "0,4294967295")
+        #expect(CPUSet.text([]) == "")
+    }
+
     @Test func whatIsNotThereIsNamed() throws {
         #expect(try #require(CPUSet("0-3,8")).numbers(notIn: [0, 1, 3]) == [2, 8])
         #expect(try #require(CPUSet("0-1")).numbers(notIn: [0, 1, 2]).isEmpty)

@@ -49,6 +49,20 @@ extension FakeHypervisor {
         try await perform(.hostFacts) { $0.world.facts }
     }
 
+    public func resources(of uuid: VMUUID) async throws(VMError) -> HostResources {
+        try await perform(.resources, uuid) { state throws(VMError) in try state.world.machine(uuid).resources }
+    }
+
+    public func pciDevices(at addresses: [PCIAddress]) async throws(VMError) -> [PCIDevice] {
+        try await perform(.pciDevices) { state in
+            addresses.compactMap { address in state.world.pciDevices.first { $0.address == address } }
+        }
+    }
+
+    public func passthroughSupport() async throws(VMError) -> PassthroughSupport {
+        try await perform(.passthroughSupport) { $0.world.support }
+    }
+
     // MARK: Lifecycle
 
     public func start(_ uuid: VMUUID) async throws(VMError) {

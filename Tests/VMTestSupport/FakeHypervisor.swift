@@ -189,13 +189,14 @@ extension FakeHypervisor {
     public enum Step: String, Hashable, Sendable, CaseIterable {
         case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts
         case start, requestShutdown, destroy, suspend, resume, wakeUp, requestReboot, reset, setAutostart
-        case pathOfDisk, availableNetwork
+        case pathOfDisk, availableNetwork, resources, pciDevices, passthroughSupport
         case createDisk, deleteDisk, prepareNetwork, define, undefine
 
         /// Whether it changes something.
         public var isChange: Bool {
             switch self {
-            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .pathOfDisk, .availableNetwork:
+            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .pathOfDisk, .availableNetwork,
+                .resources, .pciDevices, .passthroughSupport:
                 false
             default: true
             }

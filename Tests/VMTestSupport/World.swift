@@ -9,6 +9,7 @@ public struct World: Hashable, Sendable {
         public var vm: VM
         public var disks: [VMDisk]
         public var xml = "<domain/>"
+        public var resources = HostResources()
 
         public init(vm: VM, disks: [VMDisk] = []) {
             self.vm = vm
@@ -20,11 +21,24 @@ public struct World: Hashable, Sendable {
     /// Sizes in bytes, by path.
     public var disks: [String: UInt64] = [:]
     public var network: String? = "default"
-    public var facts = HostFacts(kvmIsUsable: false, hypervFeatures: [], maximumVCPUs: 288, memoryMB: 16384)
+    public var facts = World.facts()
+    public var pciDevices: [PCIDevice] = []
+    public var support = PassthroughSupport(canGivePCIDevices: false, hugePagesMB: 0)
     /// What a guest does that is asked to shut down.
     public var guestShutsDown = true
 
     public static let pool = "/pool/"
+
+    /// What a host can do, but for what is said.
+    public static func facts(
+        kvmIsUsable: Bool = false, hypervFeatures: [String] = [], maximumVCPUs: UInt32 = 288,
+        cpuVendor: String = "Intel",
+        onlineCPUs: Set<UInt32> = [0, 1, 2, 3]
+    ) -> HostFacts {
+        HostFacts(
+            kvmIsUsable: kvmIsUsable, hypervFeatures: hypervFeatures, maximumVCPUs: maximumVCPUs, memoryMB: 16384,
+            cpuVendor: cpuVendor, onlineCPUs: onlineCPUs)
+    }
 
     mutating func setState(_ uuid: VMUUID, _ state: VMState, _ reason: String) {
         machines[uuid]?.vm.state = state
