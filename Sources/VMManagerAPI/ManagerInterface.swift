@@ -126,7 +126,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
                 .init(
                     "templates", .array(.structure([.string, .string, .string, .options])),
                     "Name, guest system, description, parameters: for each a dictionary with type, unit, allowed, default, "
-                        + "required and description.")
+                        + "required and description. The first line of a template's description says what it is; "
+                        + "paragraphs after it say more, and what the host must have.")
             ]
         case .renderTemplate: [.init("xml", .string, "The definition.")]
         case .getPermissions:

@@ -5,7 +5,10 @@ public struct TemplateSummary: Hashable, Sendable {
     public let name: String
     /// The guest system: `windows`, `linux` or `macos`.
     public let guest: String
+    /// What it is, in a line.
     public let summary: String
+    /// What it is in full, and what the host must have: paragraphs; empty where there are none.
+    public let documentation: String
     /// In the service's order.
     public let parameters: [Parameter]
 
@@ -37,17 +40,20 @@ public struct TemplateSummary: Hashable, Sendable {
         }
     }
 
-    public init(name: String, guest: String, summary: String, parameters: [Parameter] = []) {
+    public init(
+        name: String, guest: String, summary: String, documentation: String = "", parameters: [Parameter] = []
+    ) {
         self.name = name
         self.guest = guest
         self.summary = summary
+        self.documentation = documentation
         self.parameters = parameters
     }
 
     /// A row of the reply of `ListTemplates`; nil for what is not one.
     init?(_ row: DBusValue) {
         guard let fields = row.structureValue, fields.count == 4, let name = fields[0].stringValue,
-            let guest = fields[1].stringValue, let summary = fields[2].stringValue,
+            let guest = fields[1].stringValue, let description = fields[2].stringValue,
             let entries = fields[3].entriesValue
         else { return nil }
         var parameters: [Parameter] = []
@@ -57,7 +63,10 @@ public struct TemplateSummary: Hashable, Sendable {
             }
             parameters.append(parameter)
         }
-        self.init(name: name, guest: guest, summary: summary, parameters: parameters)
+        let lines = description.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        self.init(
+            name: name, guest: guest, summary: lines.first.map(String.init) ?? "",
+            documentation: lines.count > 1 ? String(lines[1].drop { $0 == "\n" }) : "", parameters: parameters)
     }
 }
 

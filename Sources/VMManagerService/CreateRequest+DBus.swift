@@ -50,7 +50,7 @@ extension Template {
     /// The template's row in the reply of `ListTemplates`.
     var busValue: DBusValue {
         let parameters = parameters.filter(CreateRequest.takes).map { ($0.name, $0.busValue) }
-        return .structure([.string(name), .string(guest), .string(summary), .options(parameters)])
+        return .structure([.string(name), .string(guest), .string(description), .options(parameters)])
     }
 }
 

@@ -13,6 +13,13 @@ public struct Template: Sendable, Hashable {
     /// What the host must have, one per line.
     public let hostRequirements: [String]
 
+    /// Summary, documentation and what the host must have, in paragraphs; the first line is the summary.
+    public var description: String {
+        let host = hostRequirements.map { "\n- \($0)" }.joined()
+        return [summary, documentation, host.isEmpty ? "" : "The host must have:" + host]
+            .filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
     /// The parameter of that name, if the template has it.
     public func parameter(named name: String) -> TemplateParameter? {
         parameters.first { $0.name == name }

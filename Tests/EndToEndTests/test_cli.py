@@ -6,10 +6,10 @@ import pytest
 
 from support.guest import POWERBUTTON, READY
 from support.stream import Stream
-from support.system import DISKS, NOBODY, domains, neuron_vm, neuron_vm_json, run, virsh
+from support.system import DISKS, NOBODY, TEMPLATES, domains, neuron_vm, neuron_vm_json, run, virsh
 
 VERBS = (
-    "list info create start stop pause resume reboot reset delete autostart xml watch templates render".split()
+    "list info create start stop pause resume reboot reset delete autostart xml watch template templates render".split()
 )
 
 
@@ -98,6 +98,7 @@ def test_wrong_usage(arguments):
     ["start", "no-such"], ["stop", "no-such"], ["info", "no-such"], ["delete", "no-such"],
     ["create", "a", "--type", "linux", "--iso", "/no/such.iso"], ["create", "a", "--type", "linux", "--iso", "/etc"],
     ["create", "a", "--template", "no-such"], ["templates", "no-such"],
+    ["template", "show", "no-such"], ["template", "render", "no-such", "a"],
 ], ids=" ".join)  # fmt: skip
 def test_failures_say_why(arguments):
     result = neuron_vm(*arguments, check=False)
@@ -126,8 +127,25 @@ def test_others_than_root_may_look_and_not_touch(vms):
 
 def test_templates_are_listed():
     names = [row[0] for row in table(neuron_vm("templates").stdout)[1:]]
-    assert {"linux-basic", "windows11-basic"} <= set(names)
+    assert set(names) == set(TEMPLATES)
     assert {template["name"] for template in neuron_vm_json("templates")} == set(names)
+    assert neuron_vm("template", "list").stdout == neuron_vm("templates").stdout
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_are_explained(template):
+    shown = neuron_vm("template", "show", template).stdout
+    assert shown == neuron_vm("templates", template).stdout
+    assert "The host must have:\n- qemu-system-x86_64" in shown
+    assert "memory_mb = " in shown and "Allowed: an integer from" in shown
+    assert neuron_vm_json("template", "show", template)["documentation"] in shown
+
+
+def test_templates_are_rendered():
+    arguments = ["linux-passthrough", "a", "--cpus", "2", "--parameter", "pci_devices=0000:01:00.0,0000:01:00.1"]
+    # The two differ in the UUID that each makes and in the time.
+    assert "bus='0x01' slot='0x00' function='0x1'" in neuron_vm("template", "render", *arguments).stdout
+    assert "<hostdev" in neuron_vm("render", *arguments).stdout
 
 
 def test_watch_prints_changes_as_they_happen(vms):

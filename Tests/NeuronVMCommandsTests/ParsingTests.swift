@@ -24,7 +24,11 @@ struct ParsingTests {
         #expect(try parse(XML.self, "xml", "a").target.vm == "a")
         #expect(try parse(Watch.self, "watch", "--json").json)
         #expect(try parse(Templates.self, "templates", "linux-basic").name == "linux-basic")
-        #expect(try parse(Render.self, "render", "linux-basic", "a").template == "linux-basic")
+        #expect(try parse(Render.self, "render", "linux-basic", "a").rendering.template == "linux-basic")
+        #expect(try parse(Template.List.self, "template", "list", "--json").format.json)
+        #expect(try parse(Template.Show.self, "template", "show", "linux-basic").name == "linux-basic")
+        let render = try parse(Template.Render.self, "template", "render", "linux-basic", "a", "--cpus", "3").rendering
+        #expect((render.template, render.name, render.hardware.cpus) == ("linux-basic", "a", 3))
         #expect(try parse(Start.self, "start", "a", "--no-ask-password").service.noAskPassword)
         let stop = try parse(Stop.self, "stop", "a", "--force", "--timeout", "5")
         #expect(stop.force && stop.timeout == 5)
@@ -46,6 +50,7 @@ struct ParsingTests {
         ["create", "a", "--cpus", "4294967296"], ["create", "a", "--disk", "512M"],
         ["create", "a", "--parameter", "novalue"], ["create", "a", "--parameter", "=x"],
         ["create", "a", "--parameter", "k=1", "--parameter", "k=2"], ["render", "linux-basic"],
+        ["template", "show"], ["template", "render", "a"], ["template", "nonsense"], ["template", "list", "extra"],
     ])
     func wrongUsageIsRefused(_ arguments: [String]) {
         do {

@@ -144,6 +144,7 @@ struct VMListTests {
 struct TemplateRenderingTests {
     private let template = TemplateSummary(
         name: "linux-basic", guest: "linux", summary: "Linux",
+        documentation: "A\u{1b} distribution.\n\nThe host:\n- KVM",
         parameters: [
             .init(
                 name: "memory_mb", type: "t", allowed: "an integer", unit: "MiB", defaultValue: .integer(4096),
@@ -165,6 +166,11 @@ struct TemplateRenderingTests {
             template.text == """
                 linux-basic (linux): Linux
 
+                A\\u001b distribution.
+
+                The host:
+                - KVM
+
                 memory_mb = 4096 MiB
                     Memory.
                     Allowed: an integer
@@ -180,7 +186,8 @@ struct TemplateRenderingTests {
         #expect(
             TemplateList.json([template]) == """
                 [
-                  {"name": "linux-basic", "guest": "linux", "description": "Linux", "parameters": [\
+                  {"name": "linux-basic", "guest": "linux", "description": "Linux", \
+                "documentation": "A\\u001b distribution.\\n\\nThe host:\\n- KVM", "parameters": [\
                 {"name": "memory_mb", "type": "t", "allowed": "an integer", "unit": "MiB", "default": 4096, \
                 "required": false, "description": "Memory."}, \
                 {"name": "key", "type": "s", "allowed": "text", "unit": "", "default": null, \

@@ -22,13 +22,14 @@ extension TemplateSummary {
     /// What the template is, and a paragraph for each of its parameters.
     var text: String {
         "\(Printable.escape(name)) (\(Printable.escape(guest))): \(Printable.escape(summary))\n"
+            + (documentation.isEmpty ? "" : "\n" + Printable.escape(documentation, keeping: ["\n"]) + "\n")
             + parameters.map { "\n" + $0.text }.joined()
     }
 
     var json: JSON {
         .object([
             ("name", .string(name)), ("guest", .string(guest)), ("description", .string(summary)),
-            ("parameters", .array(parameters.map(\.json))),
+            ("documentation", .string(documentation)), ("parameters", .array(parameters.map(\.json))),
         ])
     }
 }

@@ -1,29 +1,28 @@
 import ArgumentParser
-import VMManagerClient
 
+/// `template list`, or with a name `template show`.
 struct Templates: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List the templates for VMs, or the parameters of one.",
+        abstract: "List the templates for VMs, or explain one.",
         discussion: """
             EXAMPLES:
               neuron-vm templates
               neuron-vm templates linux-basic
             """)
 
-    @Argument(help: "The template whose parameters are shown.")
+    @Argument(help: "The template that is explained.", completion: .template)
     var name: String?
 
     @OptionGroup var format: JSONOption
 
     func run() async throws {
-        let templates = try await VMManagerClient.connect().templates()
         guard let name else {
-            return try Output.write(
-                format.json ? TemplateList.json(templates) : TemplateList.table(templates, colours: Output.hasColours))
+            var list = Template.List()
+            list.format = format
+            return try await list.run()
         }
-        guard let template = templates.first(where: { $0.name == name }) else {
-            throw Failure("there is no template '\(name)'; 'neuron-vm templates' lists them")
-        }
-        try Output.write(format.json ? template.json.text + "\n" : template.text)
+        var show = Template.Show()
+        (show.name, show.format) = (name, format)
+        try await show.run()
     }
 }

@@ -12,6 +12,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[2]
 UNIT = "neuron-vmd.service"
 DISKS = pathlib.Path("/var/lib/libvirt/images")
 MEDIA = pathlib.Path("/var/lib/libvirt/neuron-media")
+TEMPLATES = [f"{guest}-{kind}" for guest in ("linux", "macos-sonoma", "windows11") for kind in ("basic", "passthrough")]
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
