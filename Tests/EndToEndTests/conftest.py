@@ -169,4 +169,5 @@ def media():
     target.mkdir(exist_ok=True)
     for file in source.glob("*.iso"):
         shutil.copy(file, target)
+    shutil.copy("/usr/lib/ipxe/ipxe.iso", target)
     return target

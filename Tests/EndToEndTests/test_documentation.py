@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 
-from support.system import MEDIA, TESTS, domains
+from support.system import DISKS, MEDIA, TESTS, domains, run, virsh
+from support.templates import SMC_CONFIG
 
 README = (TESTS.parent / "README.md").read_text(encoding="utf-8")
 
@@ -32,6 +33,24 @@ def test_a_first_vm(vms, media, tmp_path):
     assert "web" in run_as_typed(create, tmp_path).splitlines()[-1]
     assert stop == "neuron-vm stop web --force"
     run_as_typed(stop, tmp_path)
+
+
+def test_a_mac(vms, media, tmp_path):
+    """With stand-ins for what only its owner has. The service cannot read the key's file, and QEMU takes any for one."""
+    run("qemu-img", "convert", "-O", "qcow2", str(media / "ipxe.iso"), str(tmp_path / "OpenCore.qcow2"))
+    for file in (DISKS / "OpenCore-mac.qcow2", DISKS / "BaseSystem.img"):
+        vms.later(file.unlink)
+    shutil.copy(media / "guest.iso", DISKS / "BaseSystem.img")
+    vms.later(SMC_CONFIG.parent.rmdir)
+    vms.later(SMC_CONFIG.unlink)
+    vms.later(lambda: vms.remove("mac"))
+    script = block("macOS")
+    assert "--type macos" in script
+    assert run_as_typed(script, tmp_path).splitlines()[-1].startswith("created mac (")
+    assert virsh("domstate", "mac") == "running"
+    assert (SMC_CONFIG.owner(), SMC_CONFIG.group(), oct(SMC_CONFIG.stat().st_mode & 0o777)) == (
+        "root", "libvirt-qemu", "0o640",
+    )  # fmt: skip
 
 
 def test_calls_from_the_bus(vms, tmp_path):

@@ -35,6 +35,8 @@ def options(values):
             return GLib.Variant("a{sv}", options(value))
         if isinstance(value, str):
             return GLib.Variant("s", value)
+        if isinstance(value, list):
+            return GLib.Variant("as", value)
         return GLib.Variant(OPTION_TYPES.get(key, "t"), value)
 
     return {key: variant(key, value) for key, value in values.items()}
