@@ -30,7 +30,8 @@ public struct CreateRequest: Hashable, Sendable {
 public struct CreateNeeds: Hashable, Sendable {
     /// The template that will be used.
     public let template: String
-    /// The options that reach for what belongs to the host, sorted: files outside the directories of media, a chosen UUID.
+    /// The options that reach for what belongs to the host, sorted: files outside the directories of media, a chosen UUID,
+    /// devices, CPUs, files of the administrator's.
     public let hostResources: [String]
 }
 
@@ -72,8 +73,13 @@ struct VMConfiguration: Hashable, Sendable {
                 if !HostPath.isMedia(path) { hostResources.append(key) }
             }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
+            if parameter.kind.isOfTheHost, value != .strings([]), value != .string("") { hostResources.append(key) }
             values[key] = value
         }
+        // What a template takes of the host by itself: a file of the administrator's, such as the key of a Mac.
+        hostResources += template.parameters.filter {
+            $0.kind.isOfTheHost && $0.defaultValue != nil && values[$0.name] == nil
+        }.map(\.name)
         memoryMB = try Self.integer("memory_mb", values, template, 1...UInt64(1) << 24)
         vcpus = UInt32(clamping: try Self.integer("vcpus", values, template, 1...4096))
         let (bytes, overflow) = try Self.integer("disk_size_gb", values, template, 1...UInt64(1) << 20)

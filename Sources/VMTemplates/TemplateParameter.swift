@@ -63,6 +63,15 @@ public struct TemplateParameter: Sendable, Hashable {
 }
 
 extension TemplateParameter.Kind {
+    /// Whether a value names what belongs to the host and is not everybody's to give: its devices, its CPUs, a file of root's.
+    /// For a path that depends on where it leads.
+    public var isOfTheHost: Bool {
+        switch self {
+        case .pciAddresses, .cpuSets, .cpuSet, .rootFile: true
+        default: false
+        }
+    }
+
     /// Whether a value takes a device away from the host.
     public var givesHostDevices: Bool {
         if case .pciAddresses = self { true } else { false }

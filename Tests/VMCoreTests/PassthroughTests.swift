@@ -135,8 +135,30 @@ import VMTestSupport
             error?.message.contains("loader is missing") == true
                 && error?.message.contains("What it starts from.") == true)
         #expect(rig.fake.calls.isEmpty)
-        try manager.check(request)
+        #expect(try manager.check(request).hostResources == [])
         _ = try await manager.render(request, owner: 0)
+    }
+
+    @Test(arguments: [
+        ("pci_devices", ParameterValue.strings(["0000:01:00.0"])), ("cpu_pinning", .strings(["0", "1"])),
+        ("emulator_cpus", .string("0")),
+    ])
+    func whatIsTheHostsNeedsMoreThanTheRightToMakeAVM(name: String, value: ParameterValue) async throws {
+        let (_, manager) = try await rig()
+        var request = request([:])
+        request.values = [name: value]
+        #expect(try manager.check(request).hostResources == [name])
+        request.values = [name: name == "emulator_cpus" ? .string("") : .strings([])]
+        #expect(try manager.check(request).hostResources == [])
+    }
+
+    @Test func aFileOfTheAdministratorsIsTheHostsToo() async throws {
+        let text = Self.text.replacing(
+            "reserved: true, meaning: A key.", with: "default: /etc/key, reserved: true, meaning: A key.")
+        let (_, manager) = try await rig(["linux-keyed": text])
+        var request = request([:], template: "linux-keyed")
+        request.values = [:]
+        #expect(try manager.check(request).hostResources == ["key"])
     }
 
     // MARK: Files of the administrator's
