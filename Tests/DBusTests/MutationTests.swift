@@ -88,7 +88,7 @@ import Testing
         do {
             return try DBusMessage(message.pointer)?.body
         } catch {
-            #expect((error as? DBus.DBusError)?.name == DBus.DBusError.Name.failed, "\(error)")
+            #expect(error.name == DBus.DBusError.Name.failed, "\(error)")
             return nil
         }
     }

@@ -38,9 +38,9 @@ def test_a_first_vm(vms, media, tmp_path):
 def test_a_mac(vms, media, tmp_path):
     """With stand-ins for what only its owner has. The service cannot read the key's file, and QEMU takes any for one."""
     run("qemu-img", "convert", "-O", "qcow2", str(media / "ipxe.iso"), str(tmp_path / "OpenCore.qcow2"))
-    for file in (DISKS / "OpenCore-mac.qcow2", DISKS / "BaseSystem.img"):
+    for file in (DISKS / "OpenCore-mac.qcow2", MEDIA / "BaseSystem.img"):
         vms.later(file.unlink)
-    shutil.copy(media / "guest.iso", DISKS / "BaseSystem.img")
+    shutil.copy(media / "guest.iso", MEDIA / "BaseSystem.img")
     vms.later(SMC_CONFIG.parent.rmdir)
     vms.later(SMC_CONFIG.unlink)
     vms.later(lambda: vms.remove("mac"))
