@@ -17,9 +17,13 @@ enum RenderedDocument {
             throw TemplateError(.notWellFormed, "the rendered text is not a 'domain' element")
         }
         // libvirt takes options for QEMU itself in elements of other namespaces, and passes them on unseen.
-        guard domain.namespace.isEmpty, domain.children.allSatisfy({ $0.isMetadata || $0.isPlain }) else {
+        guard domain.namespace.isEmpty,
+            domain.children.allSatisfy({ $0.isMetadata || $0.isPlain || $0.isHarmlessCommandLine })
+        else {
             throw TemplateError(
-                .notWellFormed, "the rendered domain has elements of other namespaces outside its metadata")
+                .notWellFormed,
+                "the rendered domain has elements of other namespaces outside its metadata, or options for QEMU other than "
+                    + "-global and -readconfig")
         }
         for element in ["name", "uuid"] {
             let expected = values[element].flatMap(\.nonEmptyText).map { [$0] } ?? []
@@ -33,6 +37,16 @@ enum RenderedDocument {
 extension XMLTree {
     /// Whether it and all that is in it are elements of libvirt's own domain format.
     fileprivate var isPlain: Bool { namespace.isEmpty && children.allSatisfy(\.isPlain) }
+    /// Whether it is an option line for QEMU with nothing but properties of devices and configuration from a file. No other option
+    /// is let through: it could open any file or listen anywhere.
+    fileprivate var isHarmlessCommandLine: Bool {
+        guard namespace == "http://libvirt.org/schemas/domain/qemu/1.0", name == "commandline",
+            children.allSatisfy({ $0.namespace == namespace && $0.name == "arg" && $0.children.isEmpty })
+        else { return false }
+        let words = children.map { $0.attributes["value"] ?? "" }
+        return !words.isEmpty && words.count.isMultiple(of: 2)
+            && words.indices.allSatisfy { !$0.isMultiple(of: 2) || ["-global", "-readconfig"].contains(words[$0]) }
+    }
     /// Whether it holds what libvirt keeps and does not look at.
     fileprivate var isMetadata: Bool { namespace.isEmpty && name == "metadata" }
 }

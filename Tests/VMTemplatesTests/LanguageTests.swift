@@ -152,12 +152,22 @@ import VMTemplates
         #expect(error.parameter == (body.contains("forloop") ? "forloop_counter" : "nothing"))
     }
 
+    private static func commandLine(_ words: String...) -> String {
+        let arguments = words.map { "<q:arg value='\($0)'/>" }.joined()
+        return
+            "<domain><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>\(arguments)</q:commandline></domain>"
+    }
+
     @Test(arguments: [
         "<domain/><domain/>", "<domain><a></domain>", "<domain a='1' a='2'/>", "<domain>&foo;</domain>", "<network/>",
         "", "text",
         "<domain><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/></domain>",
         "<domain><commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'/></domain>",
         "<domain xmlns='http://libvirt.org/schemas/domain/qemu/1.0'/>",
+        Self.commandLine("-device", "x"), Self.commandLine("-global"),
+        Self.commandLine("-global", "a", "-chardev", "b"),
+        Self.commandLine("-readconfig", "a", "b"),
+        "<domain><devices>\(Self.commandLine("-global", "a"))</devices></domain>",
         "<domain><devices><disk><x:y xmlns:x='urn:x'/></disk></devices></domain>",
         "<domain><devices><metadata><x:y xmlns:x='urn:x'/></metadata></devices></domain>",
         "<domain><name>other</name></domain>", "<domain><uuid>{{ text }}</uuid></domain>", "<domain><a:b/></domain>",
