@@ -125,8 +125,9 @@ extension ObjectServer {
     }
 
     private func fail(_ call: MethodCall, _ address: ReplyAddress, _ error: any Error) {
-        reply(to: address, with: .failed("the operation failed inside the service; its log says more"))
+        // First, so that the log does say more when the caller reads that.
         reportUnexpected(call, error)
+        reply(to: address, with: .failed("the operation failed inside the service; its log says more"))
     }
 
     // MARK: Replies
