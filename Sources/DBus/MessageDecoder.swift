@@ -4,9 +4,20 @@ import CDBus
 ///
 /// libdbus has validated what it hands out; still nothing here trusts it, and a mismatch is an error.
 struct MessageDecoder {
-    /// How many values the arguments of a call may have, those within others included. A message of 32 MiB can hold millions, each of
-    /// which takes far more memory as a value than on the wire, and no method takes more than a few dozen.
-    static let maximumArguments = 1 << 16
+    /// How many parts the arguments of a call may have: values, those within others included, and each 64 bytes of text. A message of
+    /// 32 MiB can hold millions, each of which takes far more memory as a value than on the wire, and no method takes more than a few
+    /// dozen.
+    static let maximumArguments = 1 << 13
+
+    /// The arguments of a call, and how many parts they have.
+    /// - Throws: `InconsistentMessage`; `LimitsExceeded` for more than `maximumArguments` parts.
+    static func arguments(
+        of message: OpaquePointer, as types: [DBusType]
+    ) throws(DBusError) -> (values: [DBusValue], parts: Int) {
+        var decoder = MessageDecoder(left: maximumArguments)
+        let values = try decoder.values(of: message, as: types)
+        return (values, maximumArguments - decoder.left)
+    }
 
     /// How many values may still come.
     private var left: Int
@@ -20,18 +31,20 @@ struct MessageDecoder {
     }
 
     /// The values of a message whose signature is known to be that of `types`.
-    /// - Throws: `InconsistentMessage`; `LimitsExceeded` for more than `limit` values.
-    static func values(
-        of message: OpaquePointer, as types: [DBusType], limit: Int = .max
-    ) throws(DBusError) -> [DBusValue] {
+    /// - Throws: `InconsistentMessage`.
+    static func values(of message: OpaquePointer, as types: [DBusType]) throws(DBusError) -> [DBusValue] {
+        var decoder = MessageDecoder(left: .max)
+        return try decoder.values(of: message, as: types)
+    }
+
+    private mutating func values(of message: OpaquePointer, as types: [DBusType]) throws(DBusError) -> [DBusValue] {
         guard !types.isEmpty else { return [] }
-        var decoder = MessageDecoder(left: limit)
         var iterator = DBusMessageIter()
-        guard dbus_message_iter_init(message, &iterator) != 0 else { throw inconsistent }
+        guard dbus_message_iter_init(message, &iterator) != 0 else { throw Self.inconsistent }
         var values: [DBusValue] = []
         values.reserveCapacity(types.count)
         for type in types {
-            values.append(try decoder.value(type, &iterator, depth: 0))
+            values.append(try value(type, &iterator, depth: 0))
             dbus_message_iter_next(&iterator)
         }
         return values
@@ -53,8 +66,8 @@ struct MessageDecoder {
         case .int64: return .int64(Self.fixed(0, &iterator))
         case .uint64: return .uint64(Self.fixed(0, &iterator))
         case .double: return .double(Self.fixed(0, &iterator))
-        case .string: return .string(try Self.string(&iterator))
-        case .objectPath: return .objectPath(ObjectPath(unchecked: try Self.string(&iterator)))
+        case .string: return .string(try text(&iterator))
+        case .objectPath: return .objectPath(ObjectPath(unchecked: try text(&iterator)))
         case .signature: return .signature(try Signature(parsing: Self.string(&iterator)))
         case .unixFD:
             // The descriptor is a duplicate that belongs to the receiver, close-on-exec.
@@ -136,6 +149,12 @@ struct MessageDecoder {
             dbus_message_iter_next(&inner)
         }
         return fields
+    }
+
+    private mutating func text(_ iterator: inout DBusMessageIter) throws(DBusError) -> String {
+        let text = try Self.string(&iterator)
+        try spend(text.utf8.count / 64)
+        return text
     }
 
     private mutating func spend(_ count: Int) throws(DBusError) {

@@ -61,8 +61,7 @@ extension ObjectServer {
                 expected: String(decoding: method.input.dropLast().map(UInt8.init), as: UTF8.self))
         }
         let address = call.address
-        let arguments = try MessageDecoder.values(
-            of: call.message, as: method.inputs, limit: MessageDecoder.maximumArguments)
+        let (arguments, parts) = try MessageDecoder.arguments(of: call.message, as: method.inputs)
         let methodCall = MethodCall(
             sender: address.sender ?? "", path: ObjectPath(unchecked: call.path), interface: interface.name,
             member: method.name, arguments: arguments,
@@ -73,14 +72,15 @@ extension ObjectServer {
             finish(methodCall, address, method.outputs, Result { try handler(methodCall) })
         case .task(let handler):
             let outputs = method.outputs
-            callsInProgress += 1
+            let sender = methodCall.sender
+            try callsInProgress.enter(sender, parts: parts)
             Task { [self] in
                 let result: Result<[DBusValue], any Error>
                 do { result = .success(try await handler(methodCall)) } catch { result = .failure(error) }
                 loop.execute {
                     self.finish(methodCall, address, outputs, result)
-                    self.callsInProgress -= 1
-                    if self.callsInProgress == 0 { self.resumeIdleWaiters() }
+                    self.callsInProgress.leave(sender, parts: parts)
+                    if self.callsInProgress.calls == 0 { self.resumeIdleWaiters() }
                 }
             }
         }
@@ -90,7 +90,7 @@ extension ObjectServer {
     public func waitForReplies(atMost limit: Duration) async {
         await withCheckedContinuation { continuation in
             loop.execute {
-                guard self.callsInProgress > 0 else { return continuation.resume() }
+                guard self.callsInProgress.calls > 0 else { return continuation.resume() }
                 self.lastIdleWaiter &+= 1
                 let id = self.lastIdleWaiter
                 self.idleWaiters[id] = continuation

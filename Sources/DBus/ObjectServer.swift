@@ -9,8 +9,8 @@ public final class ObjectServer: @unchecked Sendable {
     let loop: EventLoop
     let outlet: BusOutlet
     var tree = ObjectTree()
-    /// How many calls have a task that answers them, and who waits until there is none.
-    var callsInProgress = 0
+    /// The calls that have a task that answers them, and who waits until there is none.
+    var callsInProgress = CallAdmission()
     var idleWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
     var lastIdleWaiter: UInt64 = 0
     private var isQuiet = false

@@ -30,8 +30,8 @@ public struct CreateRequest: Hashable, Sendable {
 public struct CreateNeeds: Hashable, Sendable {
     /// The template that will be used.
     public let template: String
-    /// The options that reach for what belongs to the host, sorted: files outside the directories of media, a chosen UUID,
-    /// devices, CPUs, files of the administrator's.
+    /// What it takes of the host, as `option=value`, sorted: files outside the directories of media, a chosen UUID, devices, CPUs,
+    /// networks, files of the administrator's.
     public let hostResources: [String]
 }
 
@@ -73,7 +73,7 @@ struct VMConfiguration: Hashable, Sendable {
                 if !HostPath.isMedia(path) { hostResources.append(key) }
             }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
-            if parameter.kind.isOfTheHost, value != .strings([]), value != .string("") { hostResources.append(key) }
+            if parameter.isOfTheHost, Self.isGiven(value, key) { hostResources.append(key) }
             values[key] = value
         }
         // What a template takes of the host by itself: a file of the administrator's, such as the key of a Mac.
@@ -89,7 +89,32 @@ struct VMConfiguration: Hashable, Sendable {
         autostart = request.autostart
         start = request.start
         self.values = values
-        self.hostResources = hostResources.sorted()
+        self.hostResources = Set(hostResources).sorted()
+    }
+
+    /// Whether a value gives anything; the network that a VM has anyhow is nothing special.
+    private static func isGiven(_ value: ParameterValue, _ key: String) -> Bool {
+        switch value {
+        case .string(let text): !text.isEmpty && !(key == "network" && text == "default")
+        case .strings(let texts): !texts.isEmpty
+        case .integer(let number): number != 0
+        case .boolean(let isSet): isSet
+        }
+    }
+
+    /// What the options that reach for the host give, as `option=value`, for whoever is to allow it.
+    var hostResourceTexts: [String] {
+        hostResources.map { key in
+            let value: String =
+                switch values[key] {
+                case .string(let text): text
+                case .strings(let texts): texts.joined(separator: ",")
+                case .integer(let number): String(number)
+                case .boolean(let isSet): String(isSet)
+                case nil: key == "uuid" ? uuid.description : "as the template says"
+                }
+            return "\(key)=\(value)"
+        }
     }
 
     /// Checks what is needed to make a VM and not to show what it would be: all values, and the files that the template relies on.

@@ -223,6 +223,11 @@ extension Inventory {
         }
     }
 
+    /// Whether one more may wait for the VM: what waits takes memory, and each event is shown to all of them.
+    func hasRoomToWait(for uuid: VMUUID) -> Bool {
+        waiters.values.lazy.filter { $0.uuid == uuid }.count < VMTurns.maximumWaiting
+    }
+
     /// Ends every wait, those to come as well, as if its time were over.
     func endWaits() {
         hasEndedWaits = true

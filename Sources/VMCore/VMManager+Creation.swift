@@ -43,7 +43,7 @@ extension VMManager {
     /// - Throws: as `create`.
     public func check(_ request: CreateRequest) throws(VMError) -> CreateNeeds {
         let configuration = try VMConfiguration(request, templates: templates)
-        return CreateNeeds(template: configuration.template, hostResources: configuration.hostResources)
+        return CreateNeeds(template: configuration.template, hostResources: configuration.hostResourceTexts)
     }
 
     /// The XML that `create` would define; makes nothing and changes nothing.

@@ -18,6 +18,10 @@ extension VMManager {
     /// - Throws: `timeout` at the limit without `force`, and the VM runs on; `invalidState`.
     public func stop(_ uuid: VMUUID, within limit: Duration, force: Bool) async throws(VMError) {
         let vm = try await changeableVM(uuid, "stop") { $0.isExecuting || $0 == .shuttingDown }
+        guard await inventory.hasRoomToWait(for: uuid) else {
+            throw VMError(
+                .busy, "cannot stop '\(vm.name)': too many wait for its end already; try again later, or destroy it")
+        }
         switch vm.state {
         case .running, .blocked:
             guard force else {

@@ -89,6 +89,10 @@ public final class VMManager: Sendable {
                 try await body(vm)
             } catch {
                 try? await self.inventory.refresh(uuid)
+                // Somebody else was faster: what libvirt says then is anything.
+                if error.code == .failed, let now = await self.inventory.vm(uuid), !isAllowed(now.state) {
+                    throw Self.wrongState(now, operation)
+                }
                 throw error.saying("cannot \(operation) '\(vm.name)'")
             }
             await self.showResult(uuid)

@@ -19,6 +19,9 @@ struct Authorizer: Sendable {
         var maySeeCauses: Bool { uid == 0 }
     }
 
+    /// How much of what a VM is given may stand in a prompt, in characters.
+    private static let resourcesLimit = 1024
+
     /// What will be acted on: that and nothing else, whatever happens to it or its name while somebody looks for a password.
     struct Target: Sendable {
         let name: String
@@ -26,6 +29,8 @@ struct Authorizer: Sendable {
         /// nil for a VM of another tool.
         let owner: UInt32?
         let template: String
+        /// What a new VM takes of the host, as `option=value`.
+        var resources: [String] = []
 
         init(_ vm: VM) {
             name = vm.name
@@ -35,7 +40,11 @@ struct Authorizer: Sendable {
         }
 
         /// A VM that is not there yet, or none.
-        init(newVM name: String = "", uuid: VMUUID? = nil, owner: UInt32? = nil, template: String = "") {
+        init(
+            newVM name: String = "", uuid: VMUUID? = nil, owner: UInt32? = nil, template: String = "",
+            resources: [String] = []
+        ) {
+            self.resources = resources
             self.name = name
             self.uuid = uuid?.description ?? ""
             self.owner = owner
@@ -44,10 +53,13 @@ struct Authorizer: Sendable {
 
         /// For polkit's rules and prompts. Names of other tools' VMs may hold what a terminal would take for commands.
         fileprivate var details: [(String, String)] {
-            [
+            let known = [
                 ("vm.name", ForeignText.quotable(name)), ("vm.uuid", uuid), ("vm.owner", owner.map(String.init) ?? ""),
                 ("vm.template", ForeignText.quotable(template)),
             ]
+            guard !resources.isEmpty else { return known }
+            let text = ForeignText.quotable(resources.joined(separator: " "), limit: Authorizer.resourcesLimit)
+            return known + [("vm.resources", text)]
         }
     }
 

@@ -9,6 +9,13 @@ struct Handlers: Sendable {
     let manager: VMManager
     let authorizer: Authorizer
     let logger: Logger
+    private let failures = LogLimit()
+
+    init(manager: VMManager, authorizer: Authorizer, logger: Logger) {
+        self.manager = manager
+        self.authorizer = authorizer
+        self.logger = logger
+    }
 
     /// A call whose arguments are checked and frozen and whose VM is found; nothing has been done yet.
     struct Prepared: Sendable {
@@ -30,7 +37,8 @@ struct Handlers: Sendable {
         init(_ request: CreateRequest, _ needs: CreateNeeds, run: @escaping Run) {
             target = { caller in
                 Authorizer.Target(
-                    newVM: request.name, uuid: request.uuid, owner: caller.uid, template: needs.template)
+                    newVM: request.name, uuid: request.uuid, owner: caller.uid, template: needs.template,
+                    resources: needs.hostResources)
             }
             furtherActions = needs.hostResources.isEmpty ? [] : [.hostResources]
             self.run = run
@@ -63,7 +71,7 @@ struct Handlers: Sendable {
         _ access: Access, lookAgain: (@Sendable (MethodCall) async -> Void)? = nil,
         _ prepare: @escaping @Sendable (MethodCall) async throws(VMError) -> Prepared
     ) -> MethodHandler {
-        .task { [authorizer, logger] call in
+        .task { [self] call in
             var caller: Authorizer.Caller?
             do throws(VMError) {
                 let prepared: Prepared
@@ -80,13 +88,15 @@ struct Handlers: Sendable {
                         known, access.actions + prepared.furtherActions, on: prepared.target(known), for: call)
                     caller = known
                 } catch {
-                    logger.notice("refused \(call.member) to \(call.sender): \(error.message)")
+                    failures.log("refused \(call.member) to \(call.sender): \(error.message)") {
+                        logger.notice("\($0)")
+                    }
                     return .failure(error)
                 }
                 guard let caller else { return .failure(.accessDenied("it is not known who calls")) }
                 return .success(try await prepared.run(caller))
             } catch {
-                logger.notice("\(call.member) for \(call.sender) failed: \(error)")
+                failures.log("\(call.member) for \(call.sender) failed: \(error)") { logger.notice("\($0)") }
                 return .failure(caller?.maySeeCauses == true ? error.busErrorWithCause : error.busError)
             }
         }

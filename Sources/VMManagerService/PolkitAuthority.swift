@@ -41,6 +41,7 @@ struct PolkitAuthority: Sendable {
     let patience: Patience
     /// For names of questions that can be taken back; polkit tells them apart by connection and name.
     private let lastQuestion = Counter()
+    private let prompts = Prompts()
 
     init(connection: DBusConnection, patience: Patience = Patience()) {
         self.connection = connection
@@ -60,11 +61,15 @@ struct PolkitAuthority: Sendable {
         let cancellationID = "neuron-vmd-\(lastQuestion.next())"
         let message = message(question, cancellationID: cancellationID)
         do {
-            let reply = try await withThrowingTaskGroup(of: DBusMessage.self) { [connection, patience] group in
+            let reply = try await withThrowingTaskGroup(of: DBusMessage.self) { [connection, patience, prompts] group in
                 group.addTask { try await connection.call(message, timeout: patience.prompt) }
                 group.addTask {
                     try await connection.waitForDeparture(of: question.sender)
                     throw CallerHasLeft()
+                }
+                group.addTask {
+                    await prompts.waitForEnd()
+                    throw CancellationError()
                 }
                 defer { group.cancelAll() }
                 guard let reply = try await group.next() else { throw CancellationError() }
@@ -80,6 +85,9 @@ struct PolkitAuthority: Sendable {
             throw error
         }
     }
+
+    /// Closes all prompts, those to come as well: nobody is left who would act on the answers.
+    func end() { prompts.end() }
 
     private func message(_ question: Question, cancellationID: String = "") -> DBusMessage {
         let subject = DBusValue.structure([
@@ -113,4 +121,36 @@ private final class Counter: Sendable {
     private let last = Atomic<UInt64>(0)
 
     func next() -> UInt64 { last.wrappingAdd(1, ordering: .relaxed).newValue }
+}
+
+/// The end of the service, as prompts wait for it.
+private final class Prompts: Sendable {
+    private struct State {
+        var hasEnded = false
+        var lastID: UInt64 = 0
+        var open: [UInt64: AsyncStream<Never>.Continuation] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// Returns at the end, and when the task is cancelled.
+    func waitForEnd() async {
+        let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
+        let id = state.withLock { state in
+            state.lastID &+= 1
+            if !state.hasEnded { state.open[state.lastID] = continuation }
+            return state.hasEnded ? nil : state.lastID
+        }
+        guard let id else { return }
+        for await _ in stream {}
+        _ = state.withLock { $0.open.removeValue(forKey: id) }
+    }
+
+    func end() {
+        let open = state.withLock { state in
+            state.hasEnded = true
+            return state.open.values.map(\.self)
+        }
+        for continuation in open { continuation.finish() }
+    }
 }

@@ -12,6 +12,7 @@ public final class VMManagerService: Sendable {
     private let connection: DBusConnection
     private let manager: VMManager
     private let publisher: Publisher
+    private let polkit: PolkitAuthority
     private let logger: Logger
 
     /// - Throws: `DBusError` when a method of the contract has no handler here.
@@ -29,6 +30,7 @@ public final class VMManagerService: Sendable {
         self.connection = connection
         self.manager = manager
         self.logger = logger
+        self.polkit = polkit
         let authorizer = Authorizer(connection: connection, polkit: polkit)
         let handlers = Handlers(manager: manager, authorizer: authorizer, logger: logger)
         publisher = Publisher(
@@ -48,6 +50,9 @@ public final class VMManagerService: Sendable {
         for rule in [Self.changeOfRules, Self.changeOfPolkit] { await tellPermissionsChanged(at: rule) }
         try await connection.requestName(BusNames.service)
     }
+
+    /// Closes the prompts that wait for a password, because the service is about to end.
+    public func endPrompts() { polkit.end() }
 
     /// polkit says that its rules, its actions or the sessions are not those that they were.
     private static let changeOfRules = MatchRule(

@@ -23,8 +23,8 @@ public enum ForeignText {
         return result
     }
 
-    /// A caller's word as it may stand in a message: cut to 64 characters, and with everything but plain ASCII replaced.
-    public static func quotable(_ word: String) -> String {
-        String(String.UnicodeScalarView(word.unicodeScalars.prefix(64).map { (" "..."~").contains($0) ? $0 : "?" }))
+    /// A caller's word as it may stand in a message: cut to `limit` characters, and with everything but plain ASCII replaced.
+    public static func quotable(_ word: String, limit: Int = 64) -> String {
+        String(String.UnicodeScalarView(word.unicodeScalars.prefix(limit).map { (" "..."~").contains($0) ? $0 : "?" }))
     }
 }

@@ -22,7 +22,7 @@ private struct ParameterFields {
 
     private static let known: Set<String> = [
         "type", "unit", "minimum", "maximum", "pattern", "choices", "default", "required", "reserved", "of",
-        "one_for_each", "meaning",
+        "one_for_each", "meaning", "host",
     ]
 
     func parameter() throws(TemplateError) -> TemplateParameter {
@@ -35,7 +35,7 @@ private struct ParameterFields {
         let parameter = TemplateParameter(
             name: name, kind: kind, unit: try text("unit") ?? "", defaultValue: try defaultValue(kind),
             isRequired: isRequired, isRequiredToCreate: isRequiredToCreate, isReserved: try flag("reserved"),
-            documentation: try text("meaning") ?? "")
+            isOfTheHost: try flag("host") || kind.isOfTheHost, documentation: try text("meaning") ?? "")
         guard !parameter.documentation.isEmpty else { throw TemplateError(.malformed, "'meaning' is missing") }
         if let value = parameter.defaultValue {
             guard !isRequired, !isRequiredToCreate else {
@@ -126,7 +126,7 @@ private struct ParameterFields {
         }
         let fields = try TemplateHeader.pairs(node, of: "of")
         switch try ParameterFields(name: name, fields: fields).kind() {
-        case .integer, .number, .boolean, .list, .rootFile, .cpuSets, .pciAddresses:
+        case .integer, .number, .boolean, .list, .path, .rootFile, .cpuSet, .cpuSets, .pciAddresses:
             throw TemplateError(.malformed, "a list can be of texts only")
         case let element: return .list(of: element, maximumCount: Int(maximum))
         }

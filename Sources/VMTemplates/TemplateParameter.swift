@@ -46,6 +46,8 @@ public struct TemplateParameter: Sendable, Hashable {
     public let isRequiredToCreate: Bool
     /// Whether the service alone sets it (owner, creation time, own volumes…): not for a caller's free parameters.
     public let isReserved: Bool
+    /// Whether a value names what belongs to the host and is not everybody's to give. For a path that depends on where it leads.
+    public let isOfTheHost: Bool
     /// What it means, in a sentence or two.
     public let documentation: String
 
@@ -63,8 +65,7 @@ public struct TemplateParameter: Sendable, Hashable {
 }
 
 extension TemplateParameter.Kind {
-    /// Whether a value names what belongs to the host and is not everybody's to give: its devices, its CPUs, a file of root's.
-    /// For a path that depends on where it leads.
+    /// Whether every value of the kind belongs to the host: its devices, its CPUs, a file of root's. Of other kinds the header says it.
     public var isOfTheHost: Bool {
         switch self {
         case .pciAddresses, .cpuSets, .cpuSet, .rootFile: true

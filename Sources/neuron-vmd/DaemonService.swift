@@ -46,6 +46,7 @@ struct DaemonService: Service, CustomStringConvertible {
     /// Takes on nothing new, finishes what is being made or removed, and leaves the bus.
     private func end() async {
         try? await connection.releaseName(BusNames.service)
+        service.endPrompts()
         await manager.end()
         await connection.objects.waitForReplies(atMost: .seconds(30))
         await connection.close()

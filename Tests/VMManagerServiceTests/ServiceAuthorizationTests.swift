@@ -240,6 +240,8 @@ struct ServiceAuthorizationTests {
         ("{'iso_path': <'/srv/a.iso'>}", ["create", "host-resources"]),
         ("{'iso_path': <'/var/lib/libvirt/neuron-media-evil/a.iso'>}", ["create", "host-resources"]),
         ("{'parameters': <{'iso_path': <'/etc/shadow'>}>}", ["create", "host-resources"]),
+        ("{'network': <'lab'>}", ["create", "host-resources"]),
+        ("{'network': <'default'>}", ["create"]),
         ("{'uuid': <'3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f'>}", ["create", "host-resources"]),
     ]
 
@@ -256,6 +258,7 @@ struct ServiceAuthorizationTests {
                 #expect(question.details["vm.name"] == "new")
                 #expect(question.details["vm.owner"] == String(Self.own))
                 #expect(question.details["vm.template"]?.isEmpty == false)
+                #expect((question.details["vm.resources"] == nil) == (actions.count == 1))
                 #expect(question.details["vm.uuid"]?.isEmpty == !options.contains("uuid"))
             }
             guard actions.count == 1 else {

@@ -36,7 +36,7 @@ public final class TestTemplates: Sendable {
           disk_size_gb: {type: integer, unit: GiB, minimum: 1, maximum: 65536, default: 20, meaning: Disk.}
           disk_path: {type: path, required: true, reserved: true, meaning: Disk.}
           iso_path: {type: path, meaning: Medium.}
-          network: {type: string, maximum: 64, meaning: Network.}
+          network: {type: string, maximum: 64, host: true, meaning: Network.}
           accelerator: {type: choice, choices: [auto, kvm, tcg], default: auto, meaning: Accelerator.}
           owner_uid: {type: integer, minimum: 0, maximum: 4294967295, default: 0, reserved: true, meaning: Owner.}
           template: {type: string, maximum: 63, reserved: true, meaning: Template.}

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Synchronization
 
@@ -70,11 +71,33 @@ actor TextAgent {
         guard code == 0 else { return false }
         process.store(child, ordering: .relaxed)
         var end = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
-        guard poll(&end, 1, patience) == 1, waitpid(child, nil, WNOHANG) == 0 else {
+        guard poll(&end, 1, patience) == 1 else {
             stop()
             return false
         }
+        guard waitpid(child, nil, WNOHANG) == 0 else {
+            // It has ended, and its number may be another process's by now.
+            process.store(0, ordering: .relaxed)
+            return false
+        }
+        endWithSignals()
         return true
+    }
+
+    /// When this process is told to end, the agent must not stay behind with the terminal.
+    private static func endWithSignals() {
+        for number in [SIGTERM, SIGHUP] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                stop()
+                signal(number, SIG_DFL)
+                raise(number)
+            }
+            source.resume()
+            // For the rest of the process.
+            _ = Unmanaged.passRetained(source as AnyObject)
+        }
     }
 
     private static func withCStrings<Result>(

@@ -1,0 +1,31 @@
+/// The calls that tasks answer at this time, and how many there may be: whoever calls faster than it is answered, with calls that
+/// want no reply for instance, would else fill this process's memory.
+struct CallAdmission {
+    /// Of all senders together.
+    static let maximumCalls = 2048
+    /// As many as the bus lets a connection wait for.
+    static let maximumCallsOfSender = 128
+    /// The parts of all their arguments together (`MessageDecoder.maximumArguments` is for one call).
+    static let maximumParts = 1 << 17
+
+    private(set) var calls = 0
+    private var parts = 0
+    private var callsOfSender: [String: Int] = [:]
+
+    /// - Throws: `LimitsExceeded`.
+    mutating func enter(_ sender: String, parts: Int) throws(DBusError) {
+        guard calls < Self.maximumCalls, callsOfSender[sender, default: 0] < Self.maximumCallsOfSender,
+            self.parts + parts <= Self.maximumParts
+        else { throw .limitsExceeded("too many calls are being answered; try again") }
+        calls += 1
+        self.parts += parts
+        callsOfSender[sender, default: 0] += 1
+    }
+
+    mutating func leave(_ sender: String, parts: Int) {
+        calls -= 1
+        self.parts -= parts
+        let left = callsOfSender[sender, default: 1] - 1
+        callsOfSender[sender] = left > 0 ? left : nil
+    }
+}
