@@ -112,4 +112,12 @@ extension LibvirtConnection {
             try $1.string(virConnectGetDomainCapabilities($0, emulator, arch, machine, virtType, 0))
         }
     }
+
+    /// The command that would run a domain, with all that libvirt chooses for it; nothing is started or kept.
+    /// - Throws: `LibvirtError` `.operationFailed` for what cannot be had, such as firmware. Calls `virConnectDomainXMLToNative`.
+    public func qemuCommand(forXML xml: String, deadline: Duration = .seconds(30)) async throws -> String {
+        try await core.call("virConnectDomainXMLToNative", deadline: deadline) {
+            try $1.string(virConnectDomainXMLToNative($0, "qemu-argv", xml, 0))
+        }
+    }
 }

@@ -28,6 +28,15 @@ extension LibvirtConnection {
         }
     }
 
+    /// The host's PCI devices. Calls `virConnectListAllNodeDevices`.
+    public func pciDevices(deadline: Duration = .seconds(30)) async throws -> [NodeDevice] {
+        try await core.call("virConnectListAllNodeDevices", deadline: deadline) { [core] connection, call in
+            let flags = VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV.rawValue
+            return try takeList(call) { virConnectListAllNodeDevices(connection, $0, flags) }
+                .map { NodeDevice(owning: $0, core: core) }
+        }
+    }
+
     /// The numbers of the host's CPUs that are on line. Calls `virNodeGetCPUMap`.
     public func onlineCPUs(deadline: Duration = .seconds(30)) async throws -> Set<UInt32> {
         try await core.call("virNodeGetCPUMap", deadline: deadline) { connection, call in

@@ -18,7 +18,7 @@ extension LibvirtHypervisor {
 /// libvirt's storage pool for disks: through it the service makes and removes files that it has no right to touch itself.
 actor DiskPool {
     /// The pool that virt-manager and others use as well.
-    private static let name = "default"
+    static let name = "default"
     private static let usualPath = "/var/lib/libvirt/images"
     /// An empty qcow2 image with its tables; with less than this free nothing sensible can follow.
     private static let leastFreeBytes: UInt64 = 16 << 20

@@ -70,8 +70,7 @@ public final class LibvirtHypervisor: Hypervisor {
     private func connect(_ onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async throws -> Link {
         let connection = try await LibvirtConnection.open(uri)
         do {
-            let type = try await connection.hypervisorType()
-            let version = try await connection.hypervisorVersion()
+            let words = try await Self.hypervisorWords(connection)
             let link = Link(
                 connection: connection, version: try await connection.libvirtVersion(),
                 disks: DiskPool(connection: connection))
@@ -81,12 +80,25 @@ public final class LibvirtHypervisor: Hypervisor {
                 if let event = HypervisorEvent(event) { gate.tell(event) }
             }
             state.withLock { $0.link = link }
-            gate.open(with: .connected(HypervisorInfo(version: "\(type) \(version)")))
+            gate.open(with: .connected(HypervisorInfo(version: words ?? "")))
             return link
         } catch {
             state.withLock { $0.link = nil }
             await connection.close(deadline: .seconds(5))
             throw error
+        }
+    }
+
+    /// Kind and version, such as `QEMU 7.2.22`; nil where libvirt finds no hypervisor, which is no reason to do without what it
+    /// knows of VMs.
+    static func hypervisorWords(_ connection: LibvirtConnection, deadline: Duration = .seconds(30)) async throws
+        -> String?
+    {
+        let type = try await connection.hypervisorType(deadline: deadline)
+        do {
+            return "\(type) \(try await connection.hypervisorVersion(deadline: deadline))"
+        } catch let error as LibvirtError where error.kind == .libvirt && error.code == .internalError {
+            return nil
         }
     }
 

@@ -21,6 +21,7 @@ public struct NeuronVM: AsyncParsableCommand {
         subcommands: [
             List.self, Info.self, Create.self, Start.self, Stop.self, Pause.self, Resume.self, Reboot.self, Reset.self,
             Delete.self, Autostart.self, XML.self, Watch.self, Template.self, Templates.self, Render.self,
+            Doctor.self,
         ])
 
     public init() {}

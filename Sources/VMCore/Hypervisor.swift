@@ -43,6 +43,11 @@ public protocol Hypervisor: Sendable {
     /// What the host can do, read from libvirt.
     func hostFacts() async throws(VMError) -> HostFacts
 
+    /// What the host has for VMs. Changes nothing; ends in time also where libvirt hangs.
+    /// - Parameter budget: for all of it together. What has not been said by then is nil.
+    /// - Throws: `hypervisorUnavailable`, `timeout`: when not even the first question is answered.
+    func survey(within budget: Duration) async throws(VMError) -> HostSurvey
+
     /// What the VM's next start takes of the host for itself.
     func resources(of uuid: VMUUID) async throws(VMError) -> HostResources
 

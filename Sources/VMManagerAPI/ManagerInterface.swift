@@ -37,6 +37,7 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
     case listTemplates = "ListTemplates"
     case renderTemplate = "RenderTemplate"
     case getPermissions = "GetPermissions"
+    case checkHost = "CheckHost"
 
     /// The VM's own method that this one is, for scripts that know the VM by name.
     public var vmMethod: VMMethod? {
@@ -49,13 +50,14 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .rebootVM: .reboot
         case .resetVM: .reset
         case .deleteVM: .delete
-        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate, .getPermissions: nil
+        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate, .getPermissions, .checkHost:
+            nil
         }
     }
 
     public var access: Access {
         switch self {
-        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions: .public
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions, .checkHost: .public
         case .createVM, .renderTemplate: .action(.create)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
             vmMethod?.access ?? .action(.control)
@@ -92,6 +94,11 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
             What the caller may do with a VM, or on this host: for each polkit action that would be asked for, yes, auth (when \
             somebody authenticates) or no. Asks nobody for a password. A shell that greys out what is not allowed asks again at \
             PermissionsChanged. NotFound where there is no such object.
+            """
+        case .checkHost:
+            """
+            Looks whether this host has what VMs need, and changes nothing. Answers within about five seconds, also when libvirt or \
+            polkit does not. Calls at the same time share one answer, and others wait until half a second after the last one.
             """
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM: ""
         }
@@ -135,6 +142,15 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
                 .init(
                     "permissions", .dictionary(key: .string, value: .string),
                     "The polkit action's identifier, and yes, auth or no.")
+            ]
+        case .checkHost:
+            [
+                .init(
+                    "checks", .array(.structure([.string, .string, .string, .string])),
+                    "What was looked at, a word; pass, warn or fail; what was found; what to do, empty where all is well. "
+                        + "What fails keeps VMs from being made or started as they should. The words are libvirt, qemu, kvm, "
+                        + "q35, uefi, secure-boot, tpm, network, disks, memory, cpus, iommu, templates and polkit; there may "
+                        + "be more in later versions.")
             ]
         default: []
         }

@@ -61,4 +61,13 @@ extension VMManagerClient {
             return template
         }
     }
+
+    /// Whether the host has what VMs need, in the service's order. Calls `CheckHost`.
+    public func checkHost() async throws -> [HostCheck] {
+        let call = Call.manager(.checkHost, patience: .seconds(15))
+        return try await self.call(call) { $0.arrayValue }.map { row in
+            guard let check = HostCheck(row) else { throw call.unexpectedReply }
+            return check
+        }
+    }
 }

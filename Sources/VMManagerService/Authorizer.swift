@@ -52,7 +52,7 @@ struct Authorizer: Sendable {
         }
 
         /// For polkit's rules and prompts. Names of other tools' VMs may hold what a terminal would take for commands.
-        fileprivate var details: [(String, String)] {
+        var details: [(String, String)] {
             let known = [
                 ("vm.name", ForeignText.quotable(name)), ("vm.uuid", uuid), ("vm.owner", owner.map(String.init) ?? ""),
                 ("vm.template", ForeignText.quotable(template)),

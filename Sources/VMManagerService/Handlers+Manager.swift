@@ -29,6 +29,10 @@ extension Handlers {
                 [.array(of: Self.templateType, templates.templates.map(\.busValue))]
             }
         case .getPermissions: .task(permissions)
+        case .checkHost:
+            .task { [examination] _ in
+                .success([.array(of: Self.checkType, await examination.checks().map(\.busValue))])
+            }
         case .createVM: guarded(method.access, prepareCreate)
         case .renderTemplate: guarded(method.access, prepareRender)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
@@ -90,5 +94,6 @@ extension Handlers {
     private static let summaryType = DBusType.structure([
         .objectPath, .string, .string, .string, .uint64, .uint32, .boolean,
     ])
+    private static let checkType = DBusType.structure([.string, .string, .string, .string])
     private static let templateType = DBusType.structure([.string, .string, .string, .options])
 }

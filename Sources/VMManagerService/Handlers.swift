@@ -8,6 +8,7 @@ import VMModel
 struct Handlers: Sendable {
     let manager: VMManager
     let authorizer: Authorizer
+    let examination: HostExamination
     let logger: Logger
     private let failures = LogLimit()
 

@@ -1,5 +1,6 @@
 import DBus
 import Synchronization
+import VMManagerAPI
 
 /// polkit, asked over the bus who may do what: `org.freedesktop.PolicyKit1.Authority`, polkit(8).
 ///
@@ -52,6 +53,15 @@ struct PolkitAuthority: Sendable {
     /// - Throws: anything but an answer: polkit is not there, is silent, or says what nobody understands.
     func check(_ question: Question) async throws -> Answer {
         try Self.answer(in: try await connection.call(message(question), timeout: patience.answer))
+    }
+
+    /// Whether it answers at all: asks whether this service may make VMs, and does not mind the answer.
+    /// - Throws: as the other.
+    func probe(within limit: Duration) async throws {
+        let question = Question(
+            sender: connection.uniqueName, action: Action.create.identifier(ownVM: true),
+            details: Authorizer.Target().details)
+        _ = try Self.answer(in: try await connection.call(message(question), timeout: limit))
     }
 
     /// Asks, and has polkit show a prompt if it takes one. The prompt is closed when the one who asked leaves the bus, and when

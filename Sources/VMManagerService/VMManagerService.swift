@@ -32,7 +32,9 @@ public final class VMManagerService: Sendable {
         self.logger = logger
         self.polkit = polkit
         let authorizer = Authorizer(connection: connection, polkit: polkit)
-        let handlers = Handlers(manager: manager, authorizer: authorizer, logger: logger)
+        let handlers = Handlers(
+            manager: manager, authorizer: authorizer, examination: HostExamination(manager: manager, polkit: polkit),
+            logger: logger)
         publisher = Publisher(
             objects: connection.objects, logger: logger, hypervisorURI: hypervisorURI,
             managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface())

@@ -9,7 +9,7 @@ from support.stream import Stream
 from support.system import DISKS, NOBODY, TEMPLATES, domains, neuron_vm, neuron_vm_json, run, virsh
 
 VERBS = (
-    "list info create start stop pause resume reboot reset delete autostart xml watch template templates render".split()
+    "list info create start stop pause resume reboot reset delete autostart xml watch template templates render doctor".split()
 )
 
 

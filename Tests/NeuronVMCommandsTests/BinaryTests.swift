@@ -43,7 +43,7 @@ struct BinaryTests {
         #expect(
             Set(Self.verbs) == [
                 "list", "info", "create", "start", "stop", "pause", "resume", "reboot", "reset", "delete", "autostart",
-                "xml", "watch", "template", "templates", "render",
+                "xml", "watch", "template", "templates", "render", "doctor",
             ])
     }
 
@@ -88,6 +88,19 @@ struct BinaryTests {
         #expect(result.output == "")
         #expect(result.errors.contains("Usage:"))
         #expect(!result.errors.contains("\u{1b}"))
+    }
+
+    @Test func theDoctorExplainsThatThereIsNoBus() async throws {
+        let text = try await run("doctor")
+        #expect(text.status == 1 && text.errors == "")
+        let lines = text.output.split(separator: "\n")
+        #expect(lines.count == 2 && lines.first?.hasPrefix("fail  service  cannot reach the message bus: ") == true)
+        #expect(lines.last == "      -> 'sudo systemctl start dbus'")
+        let json = try await run("doctor", "--json")
+        #expect(json.status == 1 && json.errors == "")
+        #expect(
+            json.output.hasPrefix(
+                #"[\#n  {"check": "service", "result": "fail", "found": "cannot reach the message bus: "#))
     }
 
     @Test func withoutABusItSaysSo() async throws {

@@ -20,6 +20,7 @@ import VMManagerAPI
         "ListTemplates": ("", "a(sssa{sv})"),
         "RenderTemplate": ("ssa{sv}", "s"),
         "GetPermissions": ("o", "a{ss}"),
+        "CheckHost": ("", "a(ssss)"),
     ]
     static let vmMethods: [String: (String, String)] = [
         "Start": ("a{sv}", ""),
@@ -130,7 +131,7 @@ import VMManagerAPI
         }
         #expect(
             ManagerMethod.allCases.filter { $0.access == .public }.map(\.rawValue)
-                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates", "GetPermissions"])
+                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates", "GetPermissions", "CheckHost"])
         #expect(!VMMethod.allCases.contains { $0.access == .public })
     }
 

@@ -22,7 +22,9 @@ struct ClientTests {
             #expect(try await client.details(of: .name("sample")).name == "sample")
             #expect(try await client.details(of: .uuid(uuid)).memoryMB == 2048)
             #expect(try await client.templates().map(\.name) == ["linux-basic"])
-            #expect(service.calls.map(\.member) == ["ListVMs", "GetVM", "GetVMByUUID", "GetVM", "ListTemplates"])
+            #expect(try await client.checkHost() == [HostCheck("kvm", "warn", "not usable", advice: "load it")])
+            let members = ["ListVMs", "GetVM", "GetVMByUUID", "GetVM", "ListTemplates", "CheckHost"]
+            #expect(service.calls.map(\.member) == members)
             #expect(service.calls.allSatisfy { !$0.allowsInteractiveAuthorization })
         }
     }

@@ -79,6 +79,9 @@ final class FakeService: Sendable {
         case "GetVM", "GetVMByUUID", "CreateVM": return [path]
         case "ListTemplates":
             return [.array(of: .structure([.string, .string, .string, .options]), [sampleTemplate])]
+        case "CheckHost":
+            let row: [DBusValue] = ["kvm", "warn", "not usable", "load it"].map(DBusValue.string)
+            return [.array(of: .structure([.string, .string, .string, .string]), [.structure(row)])]
         case "RenderTemplate", "GetXML": return [.string("<domain/>")]
         case "Delete", "DeleteVM": return [.strings(["/kept.qcow2"])]
         default: return []

@@ -49,6 +49,10 @@ extension FakeHypervisor {
         try await perform(.hostFacts) { $0.world.facts }
     }
 
+    public func survey(within budget: Duration) async throws(VMError) -> HostSurvey {
+        try await perform(.survey) { $0.world.survey }
+    }
+
     public func resources(of uuid: VMUUID) async throws(VMError) -> HostResources {
         try await perform(.resources, uuid) { state throws(VMError) in try state.world.machine(uuid).resources }
     }

@@ -187,7 +187,7 @@ extension FakeHypervisor {
 
     /// The calls of `Hypervisor`.
     public enum Step: String, Hashable, Sendable, CaseIterable {
-        case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts
+        case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts, survey
         case start, requestShutdown, destroy, suspend, resume, wakeUp, requestReboot, reset, setAutostart
         case pathOfDisk, availableNetwork, resources, pciDevices, passthroughSupport
         case createDisk, deleteDisk, prepareNetwork, define, undefine
@@ -195,7 +195,8 @@ extension FakeHypervisor {
         /// Whether it changes something.
         public var isChange: Bool {
             switch self {
-            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .pathOfDisk, .availableNetwork,
+            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .survey, .pathOfDisk,
+                .availableNetwork,
                 .resources, .pciDevices, .passthroughSupport:
                 false
             default: true

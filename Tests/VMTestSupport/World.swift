@@ -22,6 +22,7 @@ public struct World: Hashable, Sendable {
     public var disks: [String: UInt64] = [:]
     public var network: String? = "default"
     public var facts = World.facts()
+    public var survey = World.survey()
     public var pciDevices: [PCIDevice] = []
     public var support = PassthroughSupport(canGivePCIDevices: false, hugePagesMB: 0)
     /// What a guest does that is asked to shut down.
@@ -38,6 +39,17 @@ public struct World: Hashable, Sendable {
         HostFacts(
             kvmIsUsable: kvmIsUsable, hypervFeatures: hypervFeatures, maximumVCPUs: maximumVCPUs, memoryMB: 16384,
             cpuVendor: cpuVendor, onlineCPUs: onlineCPUs)
+    }
+
+    /// A host with everything.
+    public static func survey() -> HostSurvey {
+        var survey = HostSurvey()
+        (survey.libvirtVersion, survey.hypervisor) = ("9.0.0", "QEMU 7.2.22")
+        (survey.kvmIsUsable, survey.hasQ35, survey.hasTPMEmulator) = (true, true, true)
+        (survey.firmware, survey.network, survey.diskPool) = (.enrolledKeys, .active, .active)
+        (survey.freeDiskBytes, survey.memoryMB, survey.cpus) = (100 << 30, 16384, 8)
+        (survey.hasIOMMU, survey.canGivePCIDevices) = (true, true)
+        return survey
     }
 
     mutating func setState(_ uuid: VMUUID, _ state: VMState, _ reason: String) {

@@ -49,6 +49,7 @@ PUBLIC = {
     (MANAGER_INTERFACE, "GetVMByUUID"): ("(s)", lambda stage, path: (stage["running"].uuid,)),
     (MANAGER_INTERFACE, "ListTemplates"): ("()", lambda stage, path: ()),
     (MANAGER_INTERFACE, "GetPermissions"): ("(o)", lambda stage, path: (stage["running"].path,)),
+    (MANAGER_INTERFACE, "CheckHost"): ("()", lambda stage, path: ()),
 }
 READ_ONLY_PROPERTIES = {
     (MANAGER_INTERFACE, name): signature
