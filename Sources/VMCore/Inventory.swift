@@ -199,7 +199,7 @@ public enum InventoryChange: Hashable, Sendable {
 public struct HypervisorStatus: Hashable, Sendable {
     /// False until the first full listing, and after a loss until the next.
     public let isConnected: Bool
-    /// Kind and version, of the last connection; empty before the first.
+    /// Kind and version, of the last connection; empty before the first, and where libvirt finds no hypervisor.
     public let version: String
 
     public init(isConnected: Bool, version: String) {

@@ -217,7 +217,9 @@ public enum ManagerProperty: String, CaseIterable, Sendable {
         case .version: property(.string, "The service's version.", .const)
         case .hypervisorURI: property(.string, "The libvirt URI of the hypervisor.", .const)
         case .hypervisorVersion:
-            property(.string, "Kind and version of the hypervisor; empty before the first connection.")
+            property(
+                .string,
+                "Kind and version of the hypervisor; empty before the first connection, and where libvirt finds none.")
         case .hypervisorConnected:
             property(
                 .boolean, "Whether there is a connection to libvirt. Without one VMs stay listed and changes fail.")
