@@ -19,14 +19,19 @@ public struct JournalLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
+        let bytes = Array((line(event) + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+
+    /// What is written of an event, without the end of the line.
+    func line(_ event: LogEvent) -> String {
         var line = "<\(Self.priority(event.level))>\(label): \(event.message)"
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: {
             $0.key < $1.key
         }) {
             line += " \(key)=\(value)"
         }
-        let bytes = Array((Self.singleLine(line) + "\n").utf8)
-        _ = write(STDERR_FILENO, bytes, bytes.count)
+        return Self.singleLine(line)
     }
 
     /// syslog's priorities, as `<N>` in front of a line tells them to the journal.

@@ -58,6 +58,21 @@ struct SignalTests {
         }
     }
 
+    @Test func aUniqueNameIsNobodyElses() async throws {
+        try await TestBus.with { bus in
+            let service = try await startService(bus)
+            let client = try await bus.connect()
+            let forger = try await bus.connect()
+            let stream = try await client.signals(
+                MatchRule(sender: service.uniqueName, interface: testInterface, member: "Happened"))
+            try await forger.send(fake("unicast", to: client.uniqueName))
+            _ = try await forger.nameOwner(serviceName)
+            try await emit(service, "real")
+            var iterator = stream.makeAsyncIterator()
+            #expect(try await iterator.next()?.body.first == .string("real"))
+        }
+    }
+
     @Test func aForgedOwnerChangeIsNotBelieved() async throws {
         try await TestBus.with { bus in
             let service = try await startService(bus)

@@ -93,6 +93,24 @@ import VMTestSupport
         #expect(await rig.inventory.vms.isEmpty)
     }
 
+    /// Who reads the XML in another way finds another UUID: what is defined is taken back.
+    @Test func aVMThatIsDefinedWithAnotherUUIDIsTakenBack() async throws {
+        let text = TestTemplates.text(guest: "linux").replacing(
+            "<uuid>", with: "<metadata><uuid>3f2a4e6c-9d10-4b7e-8c55-0a1b2c3d4e5f</uuid></metadata><uuid>")
+        let templates = try TestTemplates(["fixed": text])
+        #expect(templates.library.rejected.isEmpty, "\(templates.library.rejected)")
+        let rig = try await Rig()
+        let manager = VMManager(inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library)
+        var request = CreateRequest(name: "debian")
+        request.template = "fixed"
+        let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }
+        #expect(error?.message.hasSuffix("template 'fixed' does not use the UUID that it is given") == true)
+        #expect(rig.fake.changes.contains(.define))
+        try await rig.settle()
+        #expect(rig.fake.world == World())
+        #expect(await rig.inventory.vms.isEmpty)
+    }
+
     @Test func whatCannotBeTakenBackIsLoggedAndShown() async throws {
         let rig = try await Rig()
         rig.fake.fail(.start, with: VMError(.failed, "no start"))

@@ -158,3 +158,22 @@ import VMTestSupport
         #expect(await rig.inventory.vms == [vm])
     }
 }
+
+/// The check of a path by itself: the templates' own, which comes after it, is not relied on.
+@Suite struct HostPathTests {
+    @Test(arguments: [
+        "", "a", "./a", "a/", "/", "//", "/.", "/./a", "/a/.", "/a/./b", "/..", "/../a", "/a/..", "/a/../b", "/a\u{0}",
+        "/a\nb", "/\u{1b}[2J", "/a\u{1f}", "/a\u{7f}", "/" + String(repeating: "a", count: 4095),
+        "/" + String(repeating: "a/", count: 100_000),
+    ])
+    func whatIsNoPlainPathIsRefused(_ path: String) {
+        let error = #expect(throws: VMError.self) { try HostPath.check(path, option: "iso_path") }
+        #expect(error?.code == .pathNotAllowed)
+        #expect(error?.message.hasPrefix("iso_path must be ") == true)
+    }
+
+    @Test(arguments: ["/a", "//a", "/a/", "/...", "/.a/..b", "/a b", "/" + String(repeating: "a", count: 4094)])
+    func aPlainPathIsTaken(_ path: String) throws {
+        try HostPath.check(path, option: "iso_path")
+    }
+}

@@ -10,11 +10,21 @@ import Testing
         ("plain text", "plain text"), ("", ""), ("caf\u{e9} \u{1f600}", "caf\u{e9} \u{1f600}"),
         ("a\nb", "a\\u{a}b"), ("a\r\n<0>forged", "a\\u{d}\\u{a}<0>forged"), ("a\tb", "a\\u{9}b"), ("\u{0}", "\\u{0}"),
         ("\u{1b}[2J", "\\u{1b}[2J"), ("\u{7f}", "\\u{7f}"), ("\u{85}\u{9b}", "\\u{85}\\u{9b}"), ("\u{a0}", "\u{a0}"),
-        ("\u{200e}\u{200f}", "\\u{200e}\\u{200f}"), ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
+        ("\u{61c}", "\\u{61c}"), ("\u{200e}\u{200f}", "\\u{200e}\\u{200f}"), ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
         ("\u{202a}\u{202e}", "\\u{202a}\\u{202e}"), ("\u{2066}\u{2069}", "\\u{2066}\\u{2069}"),
     ])
     func aLineStaysALine(_ text: String, _ line: String) {
         #expect(JournalLogHandler.singleLine(text).utf8.elementsEqual(line.utf8))
+    }
+
+    @Test func anEventIsOneLineWithItsMetadata() {
+        var handler = JournalLogHandler(label: "a\u{1b}", level: .trace)
+        handler.metadata["vm"] = "x\ny"
+        let event = LogEvent(
+            level: .notice, message: "refused\n<0>forged", metadata: ["by": "\u{202e}z"], source: nil, file: "",
+            function: "", line: 0)
+        #expect(
+            handler.line(event) == "<5>a\\u{1b}: refused\\u{a}<0>forged by=\\u{202e}z vm=x\\u{a}y")
     }
 
     @Test func aLongTextKeepsItsLength() {

@@ -86,6 +86,14 @@ struct ServiceAuthorizationTests {
         ),
         ([.structure([.uint32, .uint32, .string])], [.structure([.uint32(1), .uint32(1), .string("")])]),
         (
+            [.structure([.boolean, .boolean, .dictionary(key: .string, value: .string), .boolean])],
+            [
+                .structure([
+                    .boolean(true), .boolean(false), .dictionary(key: .string, value: .string, []), .boolean(false),
+                ])
+            ]
+        ),
+        (
             FakePolkit.outputs + [.string], FakePolkit.reply(true, false) + [.string("")]
         ),
     ]
@@ -122,7 +130,7 @@ struct ServiceAuthorizationTests {
     @Test(arguments: [nil, 65534, 1000] as [UInt32?])
     func polkitIsToldWhoAndWhat(_ owner: UInt32?) async throws {
         let vm = VM(
-            uuid: .random(), name: "caf\u{e9}\u{202e}\u{7f}", state: .running, template: "linux-basic", ownerUID: owner)
+            uuid: .random(), name: "caf\u{e9}\u{202e}\u{7f}", state: .running, template: "linux\u{1b}", ownerUID: owner)
         try await with(vm, .challenge) { rig, polkit, caller in
             _ = try await pause(vm, caller, mayPrompt: true)
             let questions = polkit.questions
@@ -134,10 +142,36 @@ struct ServiceAuthorizationTests {
                 #expect(
                     question.details == [
                         "vm.name": "caf???", "vm.uuid": vm.uuid.description, "vm.owner": owner.map(String.init) ?? "",
-                        "vm.template": "linux-basic",
+                        "vm.template": "linux?",
                     ])
             }
             #expect(questions.map { $0.cancellationID.isEmpty } == [true, false])
+        }
+    }
+
+    /// Who has left the bus before it is asked who that was may have been anybody.
+    @Test func whoIsNotKnownIsRefused() async throws {
+        try await ServiceRig.with { rig async throws in
+            let authorizer = Authorizer(connection: rig.client, polkit: PolkitAuthority(connection: rig.client))
+            let call = MethodCall(
+                sender: ":1.4711", path: BusNames.manager, interface: ManagerInterface.name, member: "CreateVM",
+                arguments: [])
+            let error = await #expect(throws: DBusError.self) { _ = try await authorizer.caller(of: call) }
+            #expect(error?.name == Self.denied)
+        }
+    }
+
+    /// libvirt's words may hold paths.
+    @Test func rootAloneHearsTheCause() async throws {
+        let vm = vm()
+        let cause = VMError.Cause(domain: 10, code: 38, operation: "virDomainSuspend", text: "cannot open /secret")
+        try await with(vm, .yes) { rig, _, caller in
+            rig.fake.fail(.suspend, with: VMError(.failed, "it did not work", cause: cause), times: 2)
+            let outcome = try await pause(vm, caller)
+            #expect(outcome.error == errorName(.failed))
+            #expect(outcome.text.contains("it did not work") && !outcome.text.contains("/secret"))
+            let error = await rig.failure { try await rig.call(.pause, vm.uuid, .options()) }
+            #expect(error?.message.contains("/secret") == true)
         }
     }
 

@@ -97,6 +97,16 @@ import VMTestSupport
         }
     }
 
+    /// What another tool made a moment ago.
+    @Test func rootFindsAVMThatWasNotToldOfYet() async throws {
+        let vm = machine("new")
+        try await ServiceRig.with { rig async throws in
+            rig.fake.change { $0.machines = [vm.uuid: .init(vm: vm)] }
+            _ = try await rig.call("StartVM", .string("new"), .options())
+            #expect(rig.fake.changes == [.start])
+        }
+    }
+
     @Test func renderChangesNothing() async throws {
         try await ServiceRig.with { rig async throws in
             let reply = try await rig.call(

@@ -60,6 +60,20 @@ struct ServicePermissionTests {
         }
     }
 
+    /// A polkit that hangs is waited for once, and not for each action.
+    @Test func whoDoesNotAnswerIsNotAskedAgain() async throws {
+        let vm = machine("a")
+        try await ServiceRig.with(vm) { rig async throws in
+            let polkit = try await FakePolkit(rig.bus, .error)
+            let caller = try await Caller(rig)
+            let text = try await permissions(caller, BusNames.path(of: vm.uuid)).text
+            #expect(text.split(separator: "'no'").count == 5)
+            #expect(polkit.questions.count == 1)
+            await caller.end()
+            await polkit.end()
+        }
+    }
+
     /// A shell that asks about all of its VMs at once is answered, if one after the other.
     @Test func manyQueriesWaitForEachOther() async throws {
         let vm = machine("a")
