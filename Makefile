@@ -41,9 +41,11 @@ FILES := \
     $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
 
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
-PYTHON_SOURCES := Tests/start-unit Tests/summarize $(wildcard Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
+PYTHON_SOURCES := Tests/mutate Tests/start-unit Tests/summarize \
+                  $(wildcard Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
 
-.PHONY: all setup build demo test test-unit test-e2e test-media fuzz sanitize install uninstall interfaces format lint clean
+.PHONY: all setup build demo test test-unit test-e2e test-media fuzz sanitize mutation install uninstall interfaces \
+    format lint clean
 
 all: build
 
@@ -99,6 +101,10 @@ sanitize:
 	LD_PRELOAD=$(CURDIR)/$(TSAN_DIR)/tsan-mutex.so \
 	    $(SWIFT) test --skip-build $(TSAN_ARGS) --no-parallel --filter '$(CONCURRENT)'
 
+# Each authorization and each check is taken away, one at a time. Fails if no unit test notices one of them.
+mutation:
+	$(PYTHON) Tests/mutate $(MUTATIONS)
+
 # The guest of the tests, made once from Debian's packages and kept.
 MEDIA := .build/test-media
 test-media:
@@ -136,4 +142,4 @@ lint: build
 	systemd-analyze security --offline=true --threshold=10 --no-pager systemd/neuron-vmd.service >/dev/null
 
 clean:
-	rm -rf .build $(TSAN_DIR)
+	rm -rf .build .build-mutation $(TSAN_DIR)
