@@ -25,7 +25,7 @@ extension VMManager {
                 : HostCheck("templates", .fail, "there are none", advice: "install the package of this service anew")
         }
         let names = Set(templates.rejected.map { $0.template.isEmpty ? "a directory" : $0.template }).sorted()
-        let named = names.prefix(Self.mostNamed).map(ForeignText.quotable).joined(separator: ", ")
+        let named = names.prefix(Self.mostNamed).map({ ForeignText.quotable($0) }).joined(separator: ", ")
         let more = names.count > Self.mostNamed ? " and \(names.count - Self.mostNamed) more" : ""
         return HostCheck(
             "templates", count > 0 ? .warn : .fail, "\(count); refused: \(named)\(more)",

@@ -12,12 +12,6 @@ struct Handlers: Sendable {
     let logger: Logger
     private let failures = LogLimit()
 
-    init(manager: VMManager, authorizer: Authorizer, logger: Logger) {
-        self.manager = manager
-        self.authorizer = authorizer
-        self.logger = logger
-    }
-
     /// A call whose arguments are checked and frozen and whose VM is found; nothing has been done yet.
     struct Prepared: Sendable {
         typealias Run = @Sendable (Authorizer.Caller) async throws(VMError) -> [DBusValue]
