@@ -21,9 +21,10 @@ struct ServiceAuthorizationTests {
 
     /// A service with one VM, polkit, and a caller who is not root.
     private func with(
-        _ vm: VM, _ answer: FakePolkit.Answer, _ body: (ServiceRig, FakePolkit, Caller) async throws -> Void
+        _ vm: VM, _ answer: FakePolkit.Answer, within limit: Duration = .seconds(2),
+        _ body: (ServiceRig, FakePolkit, Caller) async throws -> Void
     ) async throws {
-        try await ServiceRig.with(vm) { rig async throws in
+        try await ServiceRig.with(vm, answer: limit) { rig async throws in
             let polkit = try await FakePolkit(rig.bus, answer)
             let caller = try await Caller(rig)
             do {
@@ -207,7 +208,7 @@ struct ServiceAuthorizationTests {
     /// Also while polkit thinks about it without a prompt.
     @Test func whatNobodyWaitsForIsNotDone() async throws {
         let vm = vm()
-        try await with(vm, .yes) { rig, polkit, _ in
+        try await with(vm, .yes, within: .seconds(60)) { rig, polkit, _ in
             let gate = Gate()
             polkit.answer { _ in .later(gate, .yes) }
             let leaver = try await Caller(rig)
@@ -215,6 +216,9 @@ struct ServiceAuthorizationTests {
             try await gate.reached()
             await leaver.end()
             _ = try await outcome
+            try await eventually("the bus to see it leave") {
+                (try? await rig.client.nameOwner(leaver.uniqueName)) == nil
+            }
             gate.open()
             try await eventually("the refusal") { rig.log.all.contains { $0.contains("has left the bus") } }
             #expect(rig.fake.changes.isEmpty)

@@ -19,12 +19,14 @@ final class ServiceRig: Sendable {
     private let connection: DBusConnection
     private let templates: TestTemplates
 
-    /// - Parameter isNamed: whether the service has its name, so that changes are announced.
+    /// - Parameters:
+    ///   - isNamed: whether the service has its name, so that changes are announced.
+    ///   - answer: how long polkit may take for an answer.
     static func with(
-        _ vms: VM..., isNamed: Bool = true, _ body: (ServiceRig) async throws -> Void
+        _ vms: VM..., isNamed: Bool = true, answer: Duration = .seconds(2), _ body: (ServiceRig) async throws -> Void
     ) async throws {
         try await TestBus.with { bus in
-            let rig = try await ServiceRig(bus, vms)
+            let rig = try await ServiceRig(bus, vms, answer)
             do {
                 try await rig.service.export()
                 if isNamed { try await rig.service.requestName() }
@@ -37,7 +39,7 @@ final class ServiceRig: Sendable {
         }
     }
 
-    private init(_ bus: TestBus, _ vms: [VM]) async throws {
+    private init(_ bus: TestBus, _ vms: [VM], _ answer: Duration) async throws {
         self.bus = bus
         let loop = EventLoop(name: "bus")
         connection = try await DBusConnection.connect(to: .address(bus.address), loop: loop)
@@ -48,7 +50,7 @@ final class ServiceRig: Sendable {
         templates = try TestTemplates()
         let manager = VMManager(inventory: inventory, hypervisor: fake, templates: templates.library)
         let logger = Logger(label: "test") { [log] _ in LogRecorder(record: log) }
-        let patience = PolkitAuthority.Patience(answer: .seconds(2), prompt: .seconds(60))
+        let patience = PolkitAuthority.Patience(answer: answer, prompt: .seconds(60))
         service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: fake.uri, logger: logger,
             polkit: PolkitAuthority(connection: connection, patience: patience))
