@@ -2,7 +2,7 @@ import Synchronization
 
 /// Keeps what callers can cause from filling the journal: so many lines in a while, and then one that says how many there were more.
 final class LogLimit: Sendable {
-    private static let lines = 100
+    private static let lines = 500
     private static let period: Duration = .seconds(10)
 
     private struct State {

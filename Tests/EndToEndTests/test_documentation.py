@@ -41,7 +41,6 @@ def test_a_mac(vms, media, tmp_path):
     for file in (DISKS / "OpenCore-mac.qcow2", MEDIA / "BaseSystem.img"):
         vms.later(file.unlink)
     shutil.copy(media / "guest.iso", MEDIA / "BaseSystem.img")
-    vms.later(SMC_CONFIG.parent.rmdir)
     vms.later(SMC_CONFIG.unlink)
     vms.later(lambda: vms.remove("mac"))
     script = block("macOS")

@@ -16,7 +16,7 @@ from support.guest import foreign_xml
 from support.hostile import DANGEROUS
 from support.rawbus import RawBus
 from support.stream import Stream
-from support.system import domains, neuron_vm, run, virsh
+from support.system import domains, neuron_vm, run, virsh, wait_until
 
 LOG = pathlib.Path("/run/log/neuron-vmd")
 # XML has no escape character; U+009B is what stands for the escape and '[' together.
@@ -51,7 +51,9 @@ def define_all(vms):
 
 @pytest.fixture
 def foreign(vms):
-    return define_all(vms)
+    names = define_all(vms)
+    wait_until(lambda: {row[2] for row in vms.client.list().values()} >= set(names), "the service to hear of all of them")
+    return names
 
 
 def is_clean(text):

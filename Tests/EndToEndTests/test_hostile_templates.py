@@ -8,6 +8,7 @@ import pytest
 
 from support.bus import ERROR, BusError, Client, options
 from support.system import TESTS, UNIT, run
+from support.templates import smc_config_file
 
 DIRECTORY = pathlib.Path("/etc/neuron-vm/templates")
 LOG = pathlib.Path("/run/log/neuron-vmd")
@@ -155,12 +156,18 @@ def listeners():
 
 
 @pytest.mark.parametrize("template, memory, graphics", [
-    ("linux-basic", 256, "spice"), ("linux-basic", 256, "vnc"), ("windows11-basic", 4096, "spice"),
+    ("linux-basic", 256, "spice"), ("linux-basic", 256, "vnc"), ("linux-passthrough", 256, "spice"),
+    ("windows11-basic", 4096, "spice"), ("windows11-passthrough", 4096, "vnc"), ("macos-sonoma-basic", 4096, "spice"),
+    ("macos-sonoma-passthrough", 4096, "vnc"),
 ])  # fmt: skip
-def test_no_display_listens_on_a_port(client, vms, template, memory, graphics):
+def test_no_display_listens_on_a_port(client, vms, media, template, memory, graphics):
     before = listeners()
     name = vms.name()
-    path = client.create(name, template=template, memory_mb=memory, graphics=graphics, start=True)
+    more = {}
+    if template.startswith("macos"):
+        more = {"opencore_path": str(media / "ipxe.iso"), "opencore_format": "iso"}
+    with smc_config_file():
+        path = client.create(name, template=template, memory_mb=memory, graphics=graphics, start=True, **more)
     assert client.state(path) == "running"
     assert listeners() == before
     process = pathlib.Path(f"/run/libvirt/qemu/{name}.pid").read_text(encoding="ascii").strip()
@@ -172,4 +179,5 @@ def test_no_display_listens_on_a_port(client, vms, template, memory, graphics):
 
 def test_each_template_is_tried(client):
     """A new one comes into the test above."""
-    assert {row[0] for row in client.manager("ListTemplates")} == {"linux-basic", "windows11-basic"}
+    (mark,) = test_no_display_listens_on_a_port.pytestmark
+    assert {row[0] for row in client.manager("ListTemplates")} == {row[0] for row in mark.args[1]}

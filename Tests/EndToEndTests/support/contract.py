@@ -36,9 +36,12 @@ class Parameter(NamedTuple):
     allowed: str
 
     @property
-    def range(self):
-        low, high = RANGE.fullmatch(self.allowed).groups()
-        return int(low), int(high)
+    def numbers(self):
+        """The numbers that are allowed: from the first to the last, or those alone."""
+        if self.allowed.startswith("one of "):
+            return [int(number) for number in self.allowed.removeprefix("one of ").split(", ")]
+        low, high = map(int, RANGE.fullmatch(self.allowed).groups())
+        return range(low, high + 1)
 
 
 def methods(client, vm_path):

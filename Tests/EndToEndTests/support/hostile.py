@@ -122,6 +122,14 @@ def mac(text):
     return None if groups and int(groups[1], 16) % 2 == 0 and text.strip("0:") else INVALID
 
 
+def cpu_set(text):
+    return None if text in ("", "0") else INVALID
+
+
+# What is fit or not by what the host has, or by how many there are of it.
+UNDECIDED = {"cpu_pinning": {"digits", "zero"}, "emulator_cpus": {"digits"}}
+
+
 # Paths of objects that are no VM's; all are well-formed, or the bus would hang up.
 OBJECTS = {
     "root": "/", "above": "/org/neuronos", "vms": MANAGER + "/vms", "no UUID": MANAGER + "/vms/x",
@@ -161,6 +169,14 @@ OPTIONS = {
     "accelerator": always(INVALID),
     "graphics": always(INVALID),
     "firmware": always(INVALID),
+    "screen": always(INVALID),
+    "opencore_format": always(INVALID),
+    "network_model": always(INVALID),
+    "opencore_path": path,
+    "rom_path": path,
+    "cpu_pinning": always(INVALID),
+    "emulator_cpus": cpu_set,
+    "pci_devices": always(INVALID),
     "hyperv_features": always(INVALID),
     "network": text(255, "(?s:[^/]+)"),
     "bridge": text(15, "[A-Za-z0-9][A-Za-z0-9._-]*"),

@@ -28,7 +28,6 @@ def smc_config_file(text=None, mode=0o640, group="libvirt-qemu"):
         yield SMC_CONFIG
     finally:
         SMC_CONFIG.unlink()
-        SMC_CONFIG.parent.rmdir()
 
 
 def open_core(name):
