@@ -25,6 +25,40 @@ import VMTestSupport
         #expect(rig.fake.changes == [.requestShutdown])
     }
 
+    /// Whoever asks again and again and goes away leaves a wait behind each time.
+    @Test func soManyMayWaitAndNotMore() async throws {
+        let vm = machine("win11", .running)
+        let rig = try await rig(vm)
+        let most = VMTurns.maximumWaiting
+        let stops = Task {
+            await withTaskGroup { group in
+                for _ in 0..<most {
+                    group.addTask { try? await rig.manager.stop(vm.uuid, within: .seconds(600), force: false) }
+                }
+            }
+        }
+        try await eventually("all of them to wait") { await rig.inventory.waiters.count == most }
+        let error = await failure { try await rig.manager.stop(vm.uuid, within: .seconds(600), force: false) }
+        #expect(error?.code == .busy)
+        #expect(error?.message.hasPrefix("cannot stop 'win11': too many wait for its end") == true)
+        try await rig.manager.destroy(vm.uuid)
+        try await within("all of them to be told") { await stops.value }
+        #expect(await rig.inventory.waiters.isEmpty)
+    }
+
+    /// libvirt's words for a VM that somebody else has ended meanwhile are anything.
+    @Test func aFailureForWhichTheStateIsTheReasonSaysSo() async throws {
+        let vm = machine("a", .running)
+        let rig = try await rig(vm)
+        let gate = rig.fake.hold(.suspend, vm.uuid)
+        rig.fake.fail(.suspend, vm.uuid, with: VMError(.failed, "unable to read from monitor"))
+        let pause = Task { await failure { try await rig.manager.pause(vm.uuid) } }
+        try await gate.reached()
+        rig.fake.transition(vm.uuid, to: .shutOff, reason: "destroyed")
+        gate.open()
+        #expect(await pause.value == VMError(.invalidState, "cannot pause 'a': it is shut-off"))
+    }
+
     @Test(arguments: [Duration.zero, .milliseconds(20), .milliseconds(1500)])
     func atTheLimitWithoutForceItRunsOn(_ limit: Duration) async throws {
         let vm = machine("win11", .running)

@@ -245,6 +245,24 @@ struct ServiceAuthorizationTests {
         }
     }
 
+    /// Nobody's prompt holds up the end of the service.
+    @Test func promptsAreClosedAtTheEnd() async throws {
+        let vm = vm()
+        try await with(vm, .challenge) { rig, polkit, caller in
+            let gate = Gate()
+            polkit.answer { $0.flags == 0 ? .challenge : .later(gate, .yes) }
+            async let outcome = pause(vm, caller, mayPrompt: true)
+            try await gate.reached()
+            rig.service.endPrompts()
+            #expect(try await outcome.error == Self.denied)
+            #expect(polkit.cancellations == polkit.questions.map(\.cancellationID).filter { !$0.isEmpty })
+            // One that comes later is not even shown for long.
+            #expect(try await pause(vm, caller, mayPrompt: true).error == Self.denied)
+            gate.open()
+            #expect(rig.fake.changes.isEmpty)
+        }
+    }
+
     /// Four prompts of one user may be open; the fifth call is told at once, and another user's is answered.
     @Test func promptsOfOneUserHoldUpNobodyElse() async throws {
         let vm = vm()
