@@ -32,12 +32,12 @@ import Testing
         """
 
     /// The library of one template, `t`.
-    private func library(_ body: String, header: String = header) throws -> TemplateLibrary {
+    func library(_ body: String, header: String = header) throws -> TemplateLibrary {
         try directory.write("t.xml.j2", "{#\n\(header)\n#}\(body)\n")
         return try TemplateLibrary(directories: [directory.path], trustedOwner: geteuid())
     }
 
-    private func refusalOf(_ body: String, header: String = header) throws -> TemplateError {
+    func refusalOf(_ body: String, header: String = header) throws -> TemplateError {
         let library = try library(body, header: header)
         return try refusal("\(body) \(header)") { try library.template(named: "t") }
     }
@@ -249,96 +249,5 @@ import Testing
         let parameters = "parameters:\n  \(name): {type: boolean, meaning: M}"
         let error = try refusalOf("<domain/>", header: "summary: A\nguest: linux\n\(parameters)")
         #expect(error.kind == .malformed)
-    }
-
-    @Test func valuesAreEscapedWhereverTheyStand() throws {
-        let library = try library(
-            "<domain a='{{ text }}' b=\"{{ text }}\">{{ text }}{% for i in items %}<i>{{ i }}</i>{% endfor %}</domain>")
-        let (given, escaped) = ("<&>\"'", "&lt;&amp;&gt;&#34;&#39;")
-        #expect(
-            try library.render("t", values: ["text": .string(given), "items": .strings([given])])
-                == "<domain a='\(escaped)' b=\"\(escaped)\">\(escaped)<i>\(escaped)</i></domain>")
-    }
-
-    @Test func partsGiveTheirParametersAndTemplatesChangeThem() throws {
-        try directory.write(
-            "_base.xml.j2",
-            """
-            {#
-            parameters:
-              size: {type: integer, unit: GiB, minimum: 1, maximum: 99, default: 20, meaning: The size.}
-            #}<domain a='{{ size }}'>{% block more %}{% endblock %}</domain>
-            """)
-        let header = """
-            summary: A
-            guest: windows
-            description: |
-              Two
-              lines
-            host: [a, b]
-            parameters:
-              extra: {type: boolean, meaning: M}
-              size: {minimum: 64, default: 64}
-            """
-        let library = try library("{% extends \"_base.xml.j2\" %}", header: header)
-        let template = try library.template(named: "t")
-        #expect(
-            template.documentation == "Two\nlines" && template.hostRequirements == ["a", "b"]
-                && template.guest == "windows")
-        #expect(template.parameters.map(\.name) == ["size", "extra"])
-        let size = try #require(template.parameter(named: "size"))
-        #expect(size.kind == .integer(64...99) && size.defaultValue == .integer(64) && size.unit == "GiB")
-        #expect(size.documentation == "The size.")
-        #expect(try library.render("t", values: [:]) == "<domain a='64'></domain>")
-    }
-
-    @Test func threeGenerations() throws {
-        try directory.write("_middle.xml.j2", "{% extends \"_base.xml.j2\" %}{% block first %}<m/>{% endblock %}")
-        #expect(try library("{% extends \"_middle.xml.j2\" %}").render("t", values: [:]) == "<domain><m/><b/></domain>")
-        let child = try library("{% extends \"_middle.xml.j2\" %}{% block first %}<c/>{% endblock %}")
-        #expect(try child.render("t", values: [:]) == "<domain><c/><b/></domain>")
-    }
-
-    @Test func renderingFromManyTasks() async throws {
-        let library = try library("<domain>{% for i in items %}<i>{{ i }}</i>{% endfor %}<n>{{ number }}</n></domain>")
-        await withTaskGroup(of: Bool.self) { group in
-            for number in 0..<200 as Range<UInt64> {
-                group.addTask {
-                    let xml = try? library.render("t", values: ["number": .integer(number % 10)])
-                    return xml == "<domain><i>x</i><i>y</i><n>\(number % 10)</n></domain>"
-                }
-            }
-            for await isRight in group { #expect(isRight) }
-        }
-    }
-}
-
-/// The last look at what was rendered, by itself: the reader of templates, which finds most of it before, is not relied on.
-@Suite struct RenderedDocumentTests {
-    private static func command(_ content: String) -> String {
-        "<domain><q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>\(content)</q:commandline></domain>"
-    }
-
-    @Test(arguments: [
-        "<domain>{{ x }}</domain>", "<domain a='{% x %}'/>", "<domain>{# x #}</domain>", "<!DOCTYPE domain><domain/>",
-        "<domain>", "<network/>", "<domain xmlns='urn:x'/>", "<domain><a><x:b xmlns:x='urn:x'/></a></domain>",
-        "<domain><name>a</name></domain>", "<domain><uuid>a</uuid></domain>", command(""),
-        command("<q:arg value='-global'/>"), command("<q:arg value='-monitor'/><q:arg value='-global'/>"),
-        command("<q:arg value='-global'/><q:env value='x'/>"), command("<q:arg value='-global'/><arg value='x'/>"),
-    ])
-    func whatIsNoPlainDomainIsRefused(_ text: String) {
-        let error = #expect(throws: TemplateError.self) { try RenderedDocument.check(text, values: [:]) }
-        #expect(error?.kind == .notWellFormed)
-    }
-
-    @Test func nameAndUUIDAreThoseGiven() throws {
-        let values: [String: ParameterValue] = ["name": .string("a"), "uuid": .string("b")]
-        try RenderedDocument.check("<domain><name>a</name><uuid>b</uuid></domain>", values: values)
-        for text in ["<name>b</name><uuid>b</uuid>", "<name>a</name><name>a</name><uuid>b</uuid>", "<name>a</name>"] {
-            #expect(throws: TemplateError.self) {
-                try RenderedDocument.check("<domain>\(text)</domain>", values: values)
-            }
-        }
-        try RenderedDocument.check(Self.command("<q:arg value='-global'/><q:arg value='x'/>"), values: [:])
     }
 }
