@@ -5,8 +5,17 @@ import VMModel
 import VMTemplates
 
 extension Handlers {
-    /// What answers a method of the manager.
-    func handler(for method: ManagerMethod) -> MethodHandler {
+    /// What answers a method of the manager: only one that is declared public gets a handler that asks nobody.
+    /// - Throws: `InvalidArgs` when the declaration and the handler do not go together; then the service does not start.
+    func handler(for method: ManagerMethod) throws(DBusError) -> MethodHandler {
+        let handler = method.access == .public ? openHandler(for: method) : guardedHandler(for: method)
+        guard let handler else {
+            throw .invalidArgs("\(method.rawValue) has no handler of the access that it declares")
+        }
+        return handler
+    }
+
+    private func openHandler(for method: ManagerMethod) -> MethodHandler? {
         switch method {
         case .listVMs:
             reading { inventory, _ throws(VMError) in
@@ -33,6 +42,14 @@ extension Handlers {
             .task { [examination] _ in
                 .success([.array(of: Self.checkType, await examination.checks().map(\.busValue))])
             }
+        case .createVM, .renderTemplate, .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM,
+            .deleteVM:
+            nil
+        }
+    }
+
+    private func guardedHandler(for method: ManagerMethod) -> MethodHandler? {
+        switch method {
         case .createVM: guarded(method.access, prepareCreate)
         case .renderTemplate: guarded(method.access, prepareRender)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
@@ -46,6 +63,8 @@ extension Handlers {
                 let vm = try await manager.inventory.vm(named: call.arguments.first?.stringValue ?? "")
                 return try prepare(vmMethod, vm, call.arguments.dropFirst())
             }
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions, .checkHost:
+            nil
         }
     }
 

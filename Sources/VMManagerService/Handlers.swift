@@ -42,7 +42,7 @@ struct Handlers: Sendable {
 
     func managerInterface() throws(DBusError) -> Interface {
         var handlers: [String: MethodHandler] = [:]
-        for method in ManagerMethod.allCases { handlers[method.rawValue] = handler(for: method) }
+        for method in ManagerMethod.allCases { handlers[method.rawValue] = try handler(for: method) }
         return try Interface(ManagerInterface.description, methods: handlers)
     }
 
