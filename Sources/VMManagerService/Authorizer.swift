@@ -68,7 +68,7 @@ struct Authorizer: Sendable {
         do {
             return Caller(sender: call.sender, uid: try await connection.credentials(of: call.sender))
         } catch {
-            throw .accessDenied("it is not known who calls")
+            throw .accessDenied("it is not known who calls: \(error)")
         }
     }
 
