@@ -52,6 +52,8 @@ public actor Inventory {
     var lastWaiter: UInt64 = 0
     var hasEndedWaits = false
     var connectionWaiters: [CheckedContinuation<Void, Never>] = []
+    /// The jobs that work on a VM, the oldest of which is shown.
+    private var jobs: [VMUUID: [JobID]] = [:]
 
     private let executor: any SerialExecutor
     private var uuidsByName: [NameBytes: Set<VMUUID>] = [:]
@@ -133,11 +135,32 @@ public actor Inventory {
         remove(uuid)
     }
 
+    // MARK: Jobs
+
+    /// A job works on the VM from here on.
+    func begin(_ job: JobID, on uuid: VMUUID) {
+        jobs[uuid, default: []].append(job)
+        showJob(of: uuid)
+    }
+
+    func end(_ job: JobID, on uuid: VMUUID) {
+        jobs[uuid]?.removeAll { $0 == job }
+        if jobs[uuid]?.isEmpty == true { jobs[uuid] = nil }
+        showJob(of: uuid)
+    }
+
+    private func showJob(of uuid: VMUUID) {
+        guard let entry = entries[uuid], entry.vm.job != jobs[uuid]?.first else { return }
+        store(entry)
+    }
+
     // MARK: Writing
 
     /// Puts an entry in place of what is known, and tells the difference.
     func store(_ entry: Entry) {
         let uuid = entry.vm.uuid
+        var entry = entry
+        entry.vm.job = jobs[uuid]?.first
         noteChange(uuid)
         let old = entries.updateValue(entry, forKey: uuid)?.vm
         if let old {

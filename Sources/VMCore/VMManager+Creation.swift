@@ -1,4 +1,3 @@
-import Glibc
 public import VMModel
 import VMTemplates
 
@@ -7,10 +6,14 @@ extension VMManager {
     ///
     /// The VM is listed as `creating` from the moment its name is taken. Whatever fails, what was made until then is removed before
     /// the caller is told.
-    /// - Parameter owner: who asks; it is written into the VM's metadata.
+    /// - Parameters:
+    ///   - owner: who asks; it is written into the VM's metadata.
+    ///   - inBackground: whether it returns as soon as the name is taken; how it ends is then told by the job.
     /// - Returns: the new VM's UUID.
-    /// - Throws: `invalidArgument`, `alreadyExists`, `noSpace`, `templateInvalid`, `hostUnsupported`, …
-    public func create(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> VMUUID {
+    /// - Throws: `invalidArgument`, `alreadyExists`, `noSpace`, `templateInvalid`, `hostUnsupported`, `cancelled`, …
+    public func create(
+        _ request: CreateRequest, owner: UInt32, inBackground: Bool = false
+    ) async throws(VMError) -> VMUUID {
         let configuration = try VMConfiguration(request, templates: templates)
         try configuration.checkIsComplete(templates)
         guard await inventory.status.isConnected else {
@@ -19,19 +22,49 @@ extension VMManager {
                 "cannot create '\(configuration.name)': there is no connection to libvirt at present; try again later")
         }
         try checkGoesOn("create", configuration.name.rawValue)
-        let createdAt = Self.now()
+        let createdAt = MicrosecondClock.now()
         try await inventory.beginCreating(
             VM(
                 uuid: configuration.uuid, name: configuration.name.rawValue, state: .creating,
                 memoryMB: configuration.memoryMB, vcpus: configuration.vcpus, autostart: configuration.autostart,
                 template: configuration.template, osType: configuration.guest, ownerUID: owner, createdAt: createdAt))
+        let job = try await beginJob(of: configuration, owner)
+        let work: @Sendable (JobControl) async throws(VMError) -> Void = { job throws(VMError) in
+            try await self.carryOut(configuration, owner: owner, createdAt: createdAt, job)
+        }
+        if inBackground {
+            Task { try? await jobs.carryOut(job, work) }
+        } else {
+            try await jobs.carryOut(job, work)
+        }
+        return configuration.uuid
+    }
+
+    private func beginJob(of configuration: VMConfiguration, _ owner: UInt32) async throws(VMError) -> JobControl {
+        do throws(VMError) {
+            return try await jobs.begin(
+                Jobs.Order(
+                    .create, configuration.name.rawValue, on: [configuration.uuid], by: owner, isCancelable: true))
+        } catch {
+            await inventory.abandonCreating(configuration.uuid)
+            throw error
+        }
+    }
+
+    /// From the name that is taken to the VM that is there, or to nothing.
+    private func carryOut(
+        _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, _ job: JobControl
+    ) async throws(VMError) {
         var undo = Undo()
         do throws(VMError) {
-            try await checkPCIDevices(configuration.pciDevices(templates))
-            let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
-            try await make(configuration, plan, &undo)
+            try await creations.withPlace(for: owner, job) { () async throws(VMError) in
+                try await checkPCIDevices(configuration.pciDevices(templates))
+                let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
+                if let remark = plan.remark { job.say(remark) }
+                try await make(configuration, plan, job, &undo)
+                try await jobs.passPointOfNoReturn(job)
+            }
             await inventory.endCreating(configuration.uuid)
-            return configuration.uuid
         } catch {
             await undoCreation(of: configuration, undo)
             throw error.saying("cannot create '\(configuration.name)'")
@@ -50,7 +83,8 @@ extension VMManager {
     public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
         let configuration = try VMConfiguration(request, templates: templates)
         do throws(VMError) {
-            return try await render(configuration, owner: owner, createdAt: Self.now(), preparing: false).xml
+            return try await render(configuration, owner: owner, createdAt: MicrosecondClock.now(), preparing: false)
+                .xml
         } catch {
             throw error.saying("cannot render '\(configuration.template)'")
         }
@@ -68,6 +102,8 @@ extension VMManager {
     private struct Plan {
         let xml: String
         let diskPath: String
+        /// What the caller should know of it and did not ask for.
+        let remark: String?
     }
 
     private func render(
@@ -88,7 +124,9 @@ extension VMManager {
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
         values["volumes"] = .strings([disk])
-        values["accelerator"] = try Self.accelerator(values["accelerator"], facts)
+        let accelerator = try Self.accelerator(values["accelerator"], facts)
+        let isSlow = accelerator == .string("tcg") && values["accelerator"] != accelerator
+        values["accelerator"] = accelerator
         values["hyperv_features"] = .strings(Self.enlightenments(wanted: values["hyperv_features"], template, facts))
         values["topoext"] = .boolean(
             facts.cpuVendor == "AMD" && values["accelerator"] == .string("kvm") && values["threads"] == .integer(2))
@@ -98,7 +136,9 @@ extension VMManager {
         }
         let declared = values.filter { template.parameter(named: $0.key) != nil }
         let xml = try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
-        return Plan(xml: xml, diskPath: disk)
+        return Plan(
+            xml: xml, diskPath: disk,
+            remark: isSlow ? "this host has no KVM that a VM could use, so it is emulated (tcg), which is slow" : nil)
     }
 
     /// - Throws: `invalidArgument` for a CPU that the host does not have: libvirt would say so at the start, and not which.
@@ -146,12 +186,16 @@ extension VMManager {
         }
     }
 
-    private func make(_ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo) async throws(VMError) {
+    private func make(
+        _ configuration: VMConfiguration, _ plan: Plan, _ job: JobControl, _ undo: inout Undo
+    ) async throws(VMError) {
         if configuration.uuidIsChosen, try await hypervisor.readVM(configuration.uuid) != nil {
             // libvirt would define it anew, if the name is the same as well.
             throw VMError(.alreadyExists, "there is a VM with that UUID")
         }
+        try job.checkGoesOn()
         try await makeDisk(configuration, plan, &undo)
+        try job.checkGoesOn()
         let uuid: VMUUID
         do throws(VMError) {
             uuid = try await hypervisor.define(plan.xml)
@@ -167,6 +211,7 @@ extension VMManager {
         }
         if configuration.autostart { try await hypervisor.setAutostart(uuid, true) }
         if configuration.start {
+            try job.checkGoesOn()
             do throws(VMError) {
                 try await startOrSayWhyNot(uuid)
             } catch {
@@ -246,13 +291,6 @@ extension VMManager {
             }
         }
         return true
-    }
-
-    /// Microseconds since the epoch.
-    private static func now() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(clamping: time.tv_sec) &* 1_000_000 &+ UInt64(clamping: time.tv_nsec / 1000)
     }
 }
 

@@ -9,8 +9,11 @@ public import VMTemplates
 public final class VMManager: Sendable {
     public let inventory: Inventory
     public let templates: TemplateLibrary
+    /// What takes time, as it can be watched and cancelled.
+    public let jobs: Jobs
     let hypervisor: any Hypervisor
     let turns = VMTurns()
+    let creations = JobLane(width: 4)
     private let isEnding = Atomic(false)
     let log: @Sendable (String) -> Void
 
@@ -20,6 +23,7 @@ public final class VMManager: Sendable {
         log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.inventory = inventory
+        jobs = Jobs(inventory: inventory)
         self.hypervisor = hypervisor
         self.templates = templates
         self.log = log
@@ -34,10 +38,11 @@ public final class VMManager: Sendable {
     }
 
     /// Takes on nothing new and ends every wait for a guest, because the service is about to end. What is being made or removed is
-    /// finished all the same.
-    public func end() async {
+    /// finished all the same, and waited for; what is being copied is given up.
+    public func end(within limit: Duration = .seconds(25)) async {
         isEnding.store(true, ordering: .relaxed)
         await inventory.endWaits()
+        await jobs.finish(atMost: limit)
     }
 
     /// - Throws: `cancelled` when the service is about to end.

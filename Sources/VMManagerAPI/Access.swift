@@ -4,12 +4,16 @@ public enum Access: Hashable, Sendable {
     case `public`
     /// Whom polkit allows this action, and root.
     case action(Action)
+    /// Who started the job that it is about, and root; others as for `control` of VMs that are not theirs.
+    case starter
 
     /// What the documentation of a method says about it.
     var documentation: String {
         switch self {
         case .public: "Anybody may call it."
         case .action(let action): "Needs the authorization \(action.summary)."
+        case .starter:
+            "Who started the job may call it; others need the authorization \(Action.control.identifier(ownVM: false))."
         }
     }
 }

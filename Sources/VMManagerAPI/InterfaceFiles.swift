@@ -6,6 +6,7 @@ public enum InterfaceFiles {
     public static let all: [String: String] = [
         "\(ManagerInterface.name).xml": document(ManagerInterface.description.xml(indent: 2)),
         "\(VMInterface.name).xml": document(VMInterface.description.xml(indent: 2)),
+        "\(JobInterface.name).xml": document(JobInterface.description.xml(indent: 2)),
     ]
 
     private static func document(_ interface: String) -> String {

@@ -163,7 +163,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
     private static let createOptions = """
         type s: windows (default), linux or macos, for that family's basic template; or template s: a template by name. \
         memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from; start b: start it at once; autostart b: \
-        start it with the host; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in \
+        start it with the host; background b: reply as soon as the name is taken, and the VM's property Job names the job that tells \
+        how it ends; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in \
         parameters a{sv}. What is not given has the template's default. A path outside the directories of media, a chosen UUID, \
         devices and CPUs of the host, and macOS with its key need the authorization org.neuronos.vmmanager.host-resources as well.
         """

@@ -11,11 +11,24 @@ public enum BusNames {
     public static let errorPrefix = "org.neuronos.VMManager.Error."
 
     private static let vms: ObjectPath = "/org/neuronos/VMManager/vms"
+    private static let jobs: ObjectPath = "/org/neuronos/VMManager/jobs"
 
     /// The object of a VM; it stays the same when the VM is renamed.
     public static func path(of uuid: VMUUID) -> ObjectPath {
         // A UUID's path element is made of hexadecimal digits and '_', so that this cannot fail.
         (try? vms.appending(uuid.pathElement)) ?? vms
+    }
+
+    /// The object of a job.
+    public static func path(of job: JobID) -> ObjectPath {
+        // A number's digits are a path element, so that this cannot fail.
+        (try? jobs.appending(job.description)) ?? jobs
+    }
+
+    /// The job whose object this is; nil for any other path.
+    public static func job(of path: ObjectPath) -> JobID? {
+        guard path.parent == jobs, let element = path.elements.last, let number = UInt64(element) else { return nil }
+        return JobID(rawValue: number)
     }
 
     /// The VM whose object this is; nil for any other path.

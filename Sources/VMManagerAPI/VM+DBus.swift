@@ -22,7 +22,7 @@ extension VM {
         case .ownerUID: .uint32(ownerUID ?? .max)
         case .createdAt: .uint64(createdAt)
         case .hasSavedState: .boolean(hasSavedState)
-        case .job: .objectPath(.root)
+        case .job: .objectPath(job.map(BusNames.path) ?? .root)
         }
     }
 

@@ -1,4 +1,5 @@
 public import DBus
+public import VMModel
 
 /// The interface `org.neuronos.VMManager.VM` of each VM's object.
 public enum VMInterface {
@@ -37,8 +38,17 @@ public enum VMMethod: String, CaseIterable, Sendable {
     public var description: MethodDescription {
         MethodDescription(
             name: rawValue, documentation: documentation + " " + access.documentation,
-            inputs: arguments + [.init("options", .options, options.isEmpty ? "None so far." : options)],
-            outputs: outputs)
+            inputs: arguments + [.init("options", .options, options)], outputs: outputs)
+    }
+
+    /// The job that it is; nil where it takes no time worth watching.
+    public var job: JobOperation? {
+        switch self {
+        case .start: .start
+        case .stop: .stop
+        case .delete: .delete
+        case .destroy, .pause, .resume, .reboot, .reset, .setAutostart, .getXML: nil
+        }
     }
 
     private var documentation: String {
@@ -68,17 +78,25 @@ public enum VMMethod: String, CaseIterable, Sendable {
     }
 
     private var options: String {
-        switch self {
-        case .stop:
-            "timeout u: seconds that the guest may take, 60 if not given; force b: destroy it when they are over."
-        case .delete: "delete_disks b: remove the disks too that were made with this VM; no other file is ever removed."
-        default: ""
-        }
+        let own: String? =
+            switch self {
+            case .stop:
+                "timeout u: seconds that the guest may take, 60 if not given; force b: destroy it when they are over."
+            case .delete:
+                "delete_disks b: remove the disks too that were made with this VM; no other file is ever removed."
+            default: nil
+            }
+        let known = [own, job.map { _ in Self.background }].compactMap(\.self)
+        return known.isEmpty ? "None so far." : known.joined(separator: " ")
     }
+
+    /// The option of every method that is a job.
+    static let background = "background b: reply at once; the property Job names the job that tells how it ends."
 
     private var outputs: [ArgumentDescription] {
         switch self {
-        case .delete: [.init("kept", .strings, "The paths of the VM's disks that were not removed.")]
+        case .delete:
+            [.init("kept", .strings, "The paths of the VM's disks that were not removed; empty with background.")]
         case .getXML: [.init("xml", .string, "The definition.")]
         default: []
         }

@@ -39,6 +39,14 @@ struct Authorizer: Sendable {
             template = vm.template
         }
 
+        /// A job's VM, as if it were its starter's: others need what they need for VMs that are not theirs.
+        init(_ job: Job, _ vm: VM?) {
+            name = vm?.name ?? job.target
+            uuid = vm?.uuid.description ?? ""
+            owner = job.startedByUID
+            template = vm?.template ?? ""
+        }
+
         /// A VM that is not there yet, or none.
         init(
             newVM name: String = "", uuid: VMUUID? = nil, owner: UInt32? = nil, template: String = "",

@@ -6,8 +6,7 @@ import VMTemplates
 
 extension CreateRequest {
     /// Takes the options of `CreateVM`, or of `RenderTemplate`, which has the template already.
-    mutating func take(options: DBusValue?, choosesTemplate: Bool) throws(VMError) {
-        var options = try OptionReader(options)
+    mutating func take(_ options: inout OptionReader, choosesTemplate: Bool) throws(VMError) {
         if choosesTemplate {
             if let type = try options.string("type") {
                 guard let guest = GuestOS(rawValue: type) else {

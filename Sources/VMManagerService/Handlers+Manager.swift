@@ -70,9 +70,11 @@ extension Handlers {
 
     private func prepareCreate(_ call: MethodCall) async throws(VMError) -> Prepared {
         var request = CreateRequest(name: call.arguments.first?.stringValue ?? "")
-        try request.take(options: call.arguments.last, choosesTemplate: true)
+        var options = try OptionReader(call.arguments.last)
+        let isInBackground = try options.bool("background") ?? false
+        try request.take(&options, choosesTemplate: true)
         return Prepared(request, try manager.check(request)) { [manager, request] caller throws(VMError) in
-            let uuid = try await manager.create(request, owner: caller.uid)
+            let uuid = try await manager.create(request, owner: caller.uid, inBackground: isInBackground)
             return [.objectPath(BusNames.path(of: uuid))]
         }
     }
@@ -83,7 +85,8 @@ extension Handlers {
         }
         var request = CreateRequest(name: call.arguments[1].stringValue ?? "")
         request.template = template
-        try request.take(options: call.arguments[2], choosesTemplate: false)
+        var options = try OptionReader(call.arguments[2])
+        try request.take(&options, choosesTemplate: false)
         return Prepared(request, try manager.check(request)) { [manager, request] caller throws(VMError) in
             [.string(try await manager.render(request, owner: caller.uid))]
         }

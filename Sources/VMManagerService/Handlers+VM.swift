@@ -10,7 +10,11 @@ extension Handlers {
         let uuid = vm.uuid
         let prepared: Prepared
         switch method {
-        case .start: prepared = acting(on: vm) { manager throws(VMError) in try await manager.start(uuid) }
+        case .start:
+            prepared = try working(.start, on: vm, &options) { manager, _ throws(VMError) in
+                try await manager.start(uuid)
+                return []
+            }
         case .destroy: prepared = acting(on: vm) { manager throws(VMError) in try await manager.destroy(uuid) }
         case .pause: prepared = acting(on: vm) { manager throws(VMError) in try await manager.pause(uuid) }
         case .resume: prepared = acting(on: vm) { manager throws(VMError) in try await manager.resume(uuid) }
@@ -19,8 +23,11 @@ extension Handlers {
         case .stop:
             let seconds = try Self.timeout(&options)
             let force = try options.bool("force") ?? false
-            prepared = acting(on: vm) { manager throws(VMError) in
-                try await manager.stop(uuid, within: .seconds(seconds), force: force)
+            prepared = try working(.stop, on: vm, &options, isCancelable: true) { manager, job throws(VMError) in
+                try await job.interruptible { () async throws(VMError) in
+                    try await manager.stop(uuid, within: .seconds(seconds), force: force)
+                }
+                return []
             }
         case .setAutostart:
             guard let autostart = arguments.first?.boolValue else {
@@ -29,7 +36,8 @@ extension Handlers {
             prepared = acting(on: vm) { manager throws(VMError) in try await manager.setAutostart(uuid, autostart) }
         case .delete:
             let deleteDisks = try options.bool("delete_disks") ?? false
-            prepared = Prepared(vm) { [manager] _ throws(VMError) in
+            prepared = try working(.delete, on: vm, &options, inBackground: [.strings([])]) {
+                manager, _ throws(VMError) in
                 [.strings(try await manager.delete(uuid, deleteDisks: deleteDisks))]
             }
         case .getXML:
@@ -48,6 +56,23 @@ extension Handlers {
         Prepared(vm) { [manager] _ throws(VMError) in
             try await body(manager)
             return []
+        }
+    }
+
+    /// An operation that is a job. With the option `background` its caller does not wait for it.
+    private func working(
+        _ operation: JobOperation, on vm: VM, _ options: inout OptionReader, isCancelable: Bool = false,
+        inBackground reply: [DBusValue] = [],
+        _ work: @escaping @Sendable (VMManager, JobControl) async throws(VMError) -> [DBusValue]
+    ) throws(VMError) -> Prepared {
+        let isInBackground = try options.bool("background") ?? false
+        return Prepared(vm) { [manager] caller throws(VMError) in
+            let order = Jobs.Order(operation, vm.name, on: [vm.uuid], by: caller.uid, isCancelable: isCancelable)
+            guard isInBackground else {
+                return try await manager.jobs.run(order) { job throws(VMError) in try await work(manager, job) }
+            }
+            try await manager.jobs.start(order) { job throws(VMError) in _ = try await work(manager, job) }
+            return reply
         }
     }
 

@@ -20,11 +20,22 @@ struct Handlers: Sendable {
         let target: @Sendable (Authorizer.Caller) -> Authorizer.Target
         /// What is needed beside the method's own action.
         let furtherActions: [Action]
+        /// Who is asked for nothing, because it is about what that user has begun.
+        let starter: UInt32?
         let run: Run
 
         init(_ vm: VM, run: @escaping Run) {
             target = { _ in Authorizer.Target(vm) }
             furtherActions = []
+            starter = nil
+            self.run = run
+        }
+
+        /// A job, and the VM that it works on if there is one.
+        init(_ job: Job, _ vm: VM?, run: @escaping Run) {
+            target = { _ in Authorizer.Target(job, vm) }
+            furtherActions = []
+            starter = job.startedByUID
             self.run = run
         }
 
@@ -36,6 +47,7 @@ struct Handlers: Sendable {
                     resources: needs.hostResources)
             }
             furtherActions = needs.hostResources.isEmpty ? [] : [.hostResources]
+            starter = nil
             self.run = run
         }
     }
@@ -59,6 +71,26 @@ struct Handlers: Sendable {
         return try Interface(VMInterface.description, methods: handlers)
     }
 
+    func jobInterface() throws(DBusError) -> Interface {
+        var handlers: [String: MethodHandler] = [:]
+        for method in JobMethod.allCases {
+            handlers[method.rawValue] = guarded(method.access) { [manager] call throws(VMError) in
+                guard let id = BusNames.job(of: call.path), let job = await manager.jobs.job(id) else {
+                    throw VMError(.notFound, "the job does not exist any more")
+                }
+                let vm: VM? = if let uuid = job.vms.first { await manager.inventory.vm(uuid) } else { nil }
+                switch method {
+                case .cancel:
+                    return Prepared(job, vm) { _ throws(VMError) in
+                        try await manager.jobs.cancel(id)
+                        return []
+                    }
+                }
+            }
+        }
+        return try Interface(JobInterface.description, methods: handlers)
+    }
+
     /// A method that is not for everybody: first the arguments and the VM, then who may, then exactly that.
     /// - Parameter lookAgain: looks for a VM that is not known, for root; then it is prepared once more. Others hear of a VM of another
     ///   tool when libvirt tells of it, which is a moment later.
@@ -79,8 +111,10 @@ struct Handlers: Sendable {
                 }
                 do throws(DBusError) {
                     let known = try await authorizer.caller(of: call)
-                    try await authorizer.authorize(
-                        known, access.actions + prepared.furtherActions, on: prepared.target(known), for: call)
+                    if access != .starter || prepared.starter != known.uid {
+                        try await authorizer.authorize(
+                            known, access.actions + prepared.furtherActions, on: prepared.target(known), for: call)
+                    }
                     caller = known
                 } catch {
                     failures.log("refused \(call.member) to \(call.sender): \(error.message)") {
@@ -125,6 +159,7 @@ extension Access {
         switch self {
         case .public: []
         case .action(let action): [action]
+        case .starter: [.control]
         }
     }
 }

@@ -12,18 +12,20 @@ final class Publisher: Sendable {
     private let hypervisorURI: String
     private let managerInterface: Interface
     private let vmInterface: Interface
+    private let jobInterface: Interface
     /// False until the service has its name: nobody can know yet whom signals would come from.
     private let isAnnouncing = Atomic(false)
 
     init(
         objects: ObjectServer, logger: Logger, hypervisorURI: String, managerInterface: Interface,
-        vmInterface: Interface
+        vmInterface: Interface, jobInterface: Interface
     ) {
         self.objects = objects
         self.logger = logger
         self.hypervisorURI = hypervisorURI
         self.managerInterface = managerInterface
         self.vmInterface = vmInterface
+        self.jobInterface = jobInterface
     }
 
     func exportManager(_ status: HypervisorStatus) throws(DBusError) {
@@ -56,6 +58,29 @@ final class Publisher: Sendable {
             try signal(change)
         } catch {
             logger.error("cannot publish a change: \(error)")
+        }
+    }
+
+    /// Brings one change of the jobs to the bus.
+    func tell(_ change: JobChange) {
+        do throws(DBusError) {
+            switch change {
+            case .added(let job):
+                try objects.export(
+                    BusNames.path(of: job.id), jobInterface,
+                    properties: Dictionary(job.busProperties, uniquingKeysWith: { _, last in last }))
+            case .changed(let job):
+                try objects.setProperties(BusNames.path(of: job.id), interface: JobInterface.name, job.busProperties)
+            case .ended(let job):
+                let path = BusNames.path(of: job.id)
+                try objects.setProperties(path, interface: JobInterface.name, job.busProperties)
+                try objects.emit(
+                    path, interface: JobInterface.name, signal: JobSignal.completed.rawValue, job.busOutcome ?? [])
+            case .removed(let job):
+                objects.unexport(BusNames.path(of: job.id))
+            }
+        } catch {
+            logger.error("cannot publish a change of a job: \(error)")
         }
     }
 

@@ -10,7 +10,7 @@ import VMModel
 /// is told that it is done.
 public final class VMManagerService: Sendable {
     private let connection: DBusConnection
-    private let manager: VMManager
+    let manager: VMManager
     private let publisher: Publisher
     private let polkit: PolkitAuthority
     private let logger: Logger
@@ -37,12 +37,14 @@ public final class VMManagerService: Sendable {
             logger: logger)
         publisher = Publisher(
             objects: connection.objects, logger: logger, hypervisorURI: hypervisorURI,
-            managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface())
+            managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface(),
+            jobInterface: try handlers.jobInterface())
     }
 
     /// Puts the manager and every VM that is known on the connection, and follows the inventory from here on.
     public func export() async throws {
         try await manager.inventory.export(to: publisher)
+        await manager.jobs.observe { [publisher] in publisher.tell($0) }
     }
 
     /// Takes the well-known name; from here on changes are announced.

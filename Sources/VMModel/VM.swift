@@ -23,6 +23,8 @@ public struct VM: Hashable, Sendable {
     public var createdAt: UInt64
     /// Whether a saved memory image exists, from which the next start goes on.
     public var hasSavedState: Bool
+    /// The job that works on it; nil for none.
+    public var job: JobID?
 
     public init(
         uuid: VMUUID, name: String, state: VMState, stateReason: String = "", memoryMB: UInt64 = 0, vcpus: UInt32 = 0,

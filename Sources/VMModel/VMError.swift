@@ -32,10 +32,12 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let timeout = Code(rawValue: "Timeout")
         /// Somebody cancelled it.
         public static let cancelled = Code(rawValue: "Cancelled")
+        /// A user, or all together, have too much under way; on the bus it has D-Bus's own name for that.
+        public static let limitsExceeded = Code(rawValue: "LimitsExceeded")
         /// Everything else; the journal has the cause.
         public static let failed = Code(rawValue: "Failed")
 
-        /// Every code that this version knows.
+        /// Every code that this version knows and that has a name of this service's own on the bus.
         public static let all: [Code] = [
             .invalidArgument, .notFound, .alreadyExists, .invalidState, .busy, .pathNotAllowed, .noSpace,
             .hypervisorUnavailable, .hostUnsupported, .templateInvalid, .timeout, .cancelled, .failed,

@@ -12,7 +12,7 @@ import pytest
 
 from support import polkit as answers
 from support.audit import Audit
-from support.bus import MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, vm_path
+from support.bus import JOB_INTERFACE, MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, BusError, vm_path
 from support.members import (
     BY_NAME, INTROSPECTABLE, PUBLIC, READ_ONLY_PROPERTIES, VM, VM_METHODS, call_of_method, calls_of_property,
 )  # fmt: skip
@@ -66,7 +66,7 @@ def members(client, path):
 def calls(client, stage, uid, harmless):
     """A call of each member. Methods of VMs go to the VM that fits, whichever they were found at."""
     seen = set()
-    for path in (MANAGER, stage["running"].path):
+    for path in (MANAGER, stage["running"].path, stage["job"][1]):
         for interface, member, signature in members(client, path):
             if signature is None:
                 yield from calls_of_property(path, interface, member)
@@ -79,6 +79,7 @@ def calls(client, stage, uid, harmless):
                 yield call
                 seen.add((interface, member))
     missing = set(PUBLIC) | set(READ_ONLY_PROPERTIES) | {(VM_INTERFACE, method) for method in VM_METHODS}
+    missing.add((JOB_INTERFACE, "Cancel"))
     assert missing <= seen and set(BY_NAME) <= {member for _, member in seen}, "introspection does not name all"
 
 
@@ -148,17 +149,31 @@ def run_rows(rows):
             lane.result()
 
 
+def job_of(client, vm):
+    return next(
+        (vm, path)
+        for path, interfaces in client.managed_objects().items()
+        if vm.path in interfaces.get(JOB_INTERFACE, {}).get("Objects", ())
+    )
+
+
 @pytest.fixture
-def stage(vms):
-    """A VM in each state that matters, all of the owner's, and a name that is free."""
+def stage(vms, client):
+    """A VM in each state that matters, all of the owner's; jobs of root's, one that goes on; and a name that is free."""
     found = {"new": vms.name()}
-    for state in ("shut-off", "running", "paused"):
+    for state in ("shut-off", "running", "paused", "stopping"):
         name, uuid = vms.define(owner=OWNER)
         found[state] = VM(name, vm_path(uuid), uuid, OWNER)
         if state != "shut-off":
             virsh("start", name)
         if state == "paused":
             virsh("suspend", name)
+    # There is no guest in it that would listen.
+    client.vm(found["stopping"].path, "Stop", timeout=600, background=True)
+    found["job"] = job_of(client, found["stopping"])
+    with pytest.raises(BusError):
+        client.vm(found["running"].path, "Start")
+    found["ended job"] = job_of(client, found["running"])
     return found
 
 

@@ -46,6 +46,11 @@ import VMManagerAPI
         "Job": "o",
     ]
 
+    static let jobProperties = [
+        "Operation": "s", "Target": "s", "Progress": "d", "ProgressValid": "b", "StartTime": "t", "StartedByUID": "u",
+        "Objects": "ao", "Cancelable": "b",
+    ]
+
     @Test func theNamesAreThose() {
         #expect(BusNames.service == "org.neuronos.VMManager")
         #expect(BusNames.manager.rawValue == "/org/neuronos/VMManager")
@@ -64,6 +69,13 @@ import VMManagerAPI
         expect(VMInterface.description.methods, Self.vmMethods)
         #expect(VMInterface.description.signals.isEmpty)
         expect(VMInterface.description.properties, Self.vmProperties)
+    }
+
+    @Test func theJobsMembersAreThose() {
+        #expect(JobInterface.description.name == "org.neuronos.VMManager.Job")
+        expect(JobInterface.description.methods, ["Cancel": ("", "")])
+        expect(JobInterface.description.signals, ["Completed": "bss"])
+        expect(JobInterface.description.properties, Self.jobProperties)
     }
 
     private func expect(_ methods: [MethodDescription], _ table: [String: (String, String)]) {
@@ -92,7 +104,7 @@ import VMManagerAPI
     }
 
     @Test func everythingIsDocumented() {
-        for description in [ManagerInterface.description, VMInterface.description] {
+        for description in [ManagerInterface.description, VMInterface.description, JobInterface.description] {
             #expect(!description.documentation.isEmpty)
             for method in description.methods {
                 #expect(method.documentation.utf8.count > 10, "\(method.name)")

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from gi.repository import GLib
 
-from .bus import ERROR, MANAGER, MANAGER_INTERFACE, OBJECT_MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, options
+from .bus import (
+    ERROR, JOB_INTERFACE, MANAGER, MANAGER_INTERFACE, OBJECT_MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, options,
+)  # fmt: skip
 
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 PEER = "org.freedesktop.DBus.Peer"
@@ -63,11 +65,19 @@ READ_ONLY_PROPERTIES = {
         "Persistent": "b", "Template": "s", "OSType": "s", "OwnerUID": "u", "CreatedAt": "t", "HasSavedState": "b",
         "Job": "o",
     }.items()
+} | {
+    (JOB_INTERFACE, name): signature
+    for name, signature in {
+        "Operation": "s", "Target": "s", "Progress": "d", "ProgressValid": "b", "StartTime": "t", "StartedByUID": "u",
+        "Objects": "ao", "Cancelable": "b",
+    }.items()
 }  # fmt: skip
-EXAMPLES = {"s": "x", "b": True, "t": 1, "u": 1, "o": "/", "as": ["x"]}
+EXAMPLES = {"s": "x", "b": True, "t": 1, "u": 1, "o": "/", "as": ["x"], "d": 0.5, "ao": ["/"]}
 
 
 def own_interface(path):
+    if path.startswith(MANAGER + "/jobs/"):
+        return JOB_INTERFACE
     return MANAGER_INTERFACE if path == MANAGER else VM_INTERFACE
 
 
@@ -127,6 +137,14 @@ def creation(member, stage, uid, harmless):
     return Call(MANAGER, MANAGER_INTERFACE, member, signature, arguments, error, "create", details)
 
 
+def cancelling(stage, harmless):
+    """A call of Cancel: of root's job that waits for a guest, or of one that has ended."""
+    vm, path = stage["ended job" if harmless else "job"]
+    error = ERROR + "InvalidState" if harmless else None
+    details = {"vm.name": vm.name, "vm.uuid": vm.uuid, "vm.owner": "0", "vm.template": "linux-basic"}
+    return Call(path, JOB_INTERFACE, "Cancel", "()", (), error, "control.any", details)
+
+
 def call_of_method(path, interface, member, stage, uid, harmless):
     """A call of a method that introspection has named.
 
@@ -137,6 +155,8 @@ def call_of_method(path, interface, member, stage, uid, harmless):
         return Call(path, interface, member, signature, arguments(stage, path))
     if (interface, member) in ((MANAGER_INTERFACE, "CreateVM"), (MANAGER_INTERFACE, "RenderTemplate")):
         return creation(member, stage, uid, harmless)
+    if (interface, member) == (JOB_INTERFACE, "Cancel"):
+        return cancelling(stage, harmless)
     known = {MANAGER_INTERFACE: BY_NAME, VM_INTERFACE: VM_METHODS}.get(interface, {})
     if member not in known:
         raise KeyError(f"{interface}.{member}")
