@@ -16,15 +16,12 @@ public final class JobControl: Sendable {
     }
 
     public let id: JobID
-    /// For errors, as in `creating 'web'`.
-    private let what: String
     private let state: Mutex<State>
     private let tell: @Sendable (Double) -> Void
 
     /// - Parameter tell: brings progress, 0 to 1, to those who watch; called at most four times a second.
-    init(id: JobID, what: String, isCancelable: Bool, tell: @escaping @Sendable (Double) -> Void) {
+    init(id: JobID, isCancelable: Bool, tell: @escaping @Sendable (Double) -> Void) {
         self.id = id
-        self.what = what
         self.tell = tell
         state = Mutex(State(isCancelable: isCancelable))
     }
@@ -101,5 +98,5 @@ public final class JobControl: Sendable {
         return true
     }
 
-    var cancelled: VMError { VMError(.cancelled, "\(what) was cancelled") }
+    var cancelled: VMError { VMError(.cancelled, "it was cancelled") }
 }

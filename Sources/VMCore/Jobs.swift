@@ -92,9 +92,7 @@ public actor Jobs {
         let job = Job(
             id: id, operation: order.operation, target: order.target, vms: order.vms, startedByUID: order.uid,
             startedAt: MicrosecondClock.now(), isCancelable: order.isCancelable)
-        let control = JobControl(
-            id: id, what: "the job to \(order.operation.words) '\(order.target)'", isCancelable: order.isCancelable
-        ) { [weak self] progress in
+        let control = JobControl(id: id, isCancelable: order.isCancelable) { [weak self] progress in
             Task { await self?.take(progress, of: id) }
         }
         running[id] = Running(job: job, control: control)

@@ -57,7 +57,7 @@ final class FakeService: Sendable {
         }
     }
 
-    private func interface(_ description: InterfaceDescription) throws -> Interface {
+    func interface(_ description: InterfaceDescription) throws -> Interface {
         var handlers: [String: MethodHandler] = [:]
         for method in description.methods {
             handlers[method.name] = .task { [weak self] call in

@@ -36,6 +36,9 @@ enum Output {
         return environment("NO_COLOR").isEmpty && environment("TERM") != "dumb"
     }
 
+    /// Whether a person sees standard error on a terminal whose lines can be written again.
+    static var canRewrite: Bool { isatty(STDERR_FILENO) == 1 && environment("TERM") != "dumb" }
+
     /// Whether there is somebody to ask.
     static var canAsk: Bool { isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1 }
 

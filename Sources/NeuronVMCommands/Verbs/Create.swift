@@ -8,7 +8,8 @@ struct Create: AsyncParsableCommand {
         discussion: """
             Without --template the VM is for --type (default: windows) and has 8 GiB of \
             memory, 4 CPUs and a disk of 64 GiB where nothing else is said. With \
-            --template what is not said is as the template has it.
+            --template what is not said is as the template has it. ctrl-C cancels it, and \
+            nothing is left.
 
             EXAMPLES:
               neuron-vm create win11 --iso ~/Win11.iso
@@ -48,7 +49,10 @@ struct Create: AsyncParsableCommand {
         _ = try newVM()
         let client = try await service.connect()
         let templates = hardware.parameters.isEmpty ? [] : try await client.templates()
-        let uuid = try await client.create(try newVM(templates: templates))
+        let vm = try newVM(templates: templates)
+        let uuid = try await client.following(.create, "creating \(name)", on: .name(name)) {
+            try await client.create(vm)
+        }
         try Output.write("created \(name) (\(uuid))\n")
         if hardware.iso == nil {
             Output.note(

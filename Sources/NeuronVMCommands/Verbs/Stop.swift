@@ -1,5 +1,6 @@
 import ArgumentParser
 import VMManagerClient
+import VMModel
 
 struct Stop: VMAction {
     static let configuration = CommandConfiguration(
@@ -8,7 +9,8 @@ struct Stop: VMAction {
             The guest is asked to shut down. When it takes longer than the timeout the \
             command fails and the VM runs on. With --force the VM is switched off at once \
             and not asked; with --force and --timeout it is asked first, and switched off \
-            when the time is up.
+            when the time is up. ctrl-C gives up waiting: the guest has been asked, and \
+            nothing is switched off.
 
             EXAMPLES:
               neuron-vm stop win11
@@ -31,7 +33,9 @@ struct Stop: VMAction {
     }
 
     func act(on vm: VMReference, through client: VMManagerClient) async throws -> String {
-        try await client.stop(vm, timeout: timeout ?? (force ? 0 : 60), force: force)
+        try await client.following(.stop, "stopping \(vm)", on: vm) {
+            try await client.stop(vm, timeout: timeout ?? (force ? 0 : 60), force: force)
+        }
         return ""
     }
 }

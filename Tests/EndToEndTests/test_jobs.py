@@ -1,0 +1,106 @@
+"""What takes time, as others see it: objects with progress, and an end that is told once."""
+
+import os
+
+import pytest
+
+from support import polkit as answers
+from support.bus import ERROR, JOB_INTERFACE, STANDARD_ERROR, BusError, options
+from support.system import DISKS, domains
+from support.terminal import Terminal
+
+ROUNDS = int(os.environ.get("NEURON_TEST_ROUNDS", 25))
+NEW_VM = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
+
+SLOW = {"timeout": 600, "background": True}
+
+
+def job_of(client, path):
+    return client.get(path, "Job")
+
+
+def test_a_creation_in_the_background(client, vms, recorder):
+    name = vms.name()
+    path = client.create(name, **NEW_VM, background=True)
+    completed = recorder.wait(lambda s: s.member == "Completed")
+    assert completed.arguments[:2] == (True, "")
+    job = completed.path
+    added = recorder.wait(lambda s: s.member == "InterfacesAdded" and s.arguments[0] == job)
+    properties = added.arguments[1][JOB_INTERFACE]
+    assert (properties["Operation"], properties["Target"], properties["Objects"]) == ("create", name, [path])
+    assert properties["StartedByUID"] == os.getuid()
+    assert client.state(path) == "shut-off" and job_of(client, path) == "/"
+    assert client.get(job, "Progress", JOB_INTERFACE) == 1
+    # The VM names its job, and then none, before the job is said to have ended.
+    told = [s.changed["Job"] for s in recorder.of(path) if "Job" in s.changed]
+    assert told == [job, "/"]
+
+
+def test_a_stop_that_is_cancelled_leaves_the_guest(client, vms, recorder):
+    _, path = vms.create(start=True)
+    client.vm(path, "Stop", **SLOW)
+    job = job_of(client, path)
+    assert client.get(job, "Cancelable", JOB_INTERFACE)
+    client.call(job, JOB_INTERFACE, "Cancel")
+    assert recorder.wait(lambda s: s.member == "Completed" and s.path == job).arguments[:2] == (False, ERROR + "Cancelled")
+    assert client.state(path) == "running" and job_of(client, path) == "/"
+    with pytest.raises(BusError) as error:
+        client.call(job, JOB_INTERFACE, "Cancel")
+    assert error.value.name == ERROR + "InvalidState"
+
+
+def test_creations_that_are_cancelled_leave_a_whole_vm_or_nothing(client, vms):
+    """Cancel comes at another moment each time, also before and after there is something to cancel."""
+    made = 0
+    for _ in range(ROUNDS):
+        name = vms.name()
+        path = client.create(name, **NEW_VM, background=True)
+        try:
+            client.call(job_of(client, path), JOB_INTERFACE, "Cancel")
+        except BusError as error:
+            # It had ended, and perhaps so early that the VM had no job any more.
+            assert error.name in (ERROR + "InvalidState", STANDARD_ERROR + "UnknownObject"), error
+            made += 1
+            assert client.state(path) == "shut-off"
+            client.manager("DeleteVM", "(sa{sv})", name, options({"delete_disks": True}))
+        else:
+            assert name not in client.list()
+        assert domains() == [] and list(DISKS.iterdir()) == []
+    assert made < ROUNDS
+
+
+def test_another_user_does_not_cancel_it(client, vms, users):
+    _, path = vms.create(start=True)
+    client.vm(path, "Stop", **SLOW)
+    job = job_of(client, path)
+    outcome = users.nobody().outcome(job, JOB_INTERFACE, "Cancel", "()", ())
+    assert outcome.error == "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+    assert client.get(job, "Cancelable", JOB_INTERFACE)
+    client.call(job, JOB_INTERFACE, "Cancel")
+
+
+def test_ctrl_c_gives_a_stop_up(client, vms, recorder):
+    name, path = vms.create(start=True)
+    terminal = Terminal("root", "neuron-vm", "stop", name, "--timeout", "600", "--force")
+    try:
+        recorder.wait(
+            lambda s: s.member == "InterfacesAdded"
+            and s.arguments[1].get(JOB_INTERFACE, {}).get("Operation") == "stop"
+        )
+        os.write(terminal.master, b"\x03")
+        assert terminal.end() == 1
+        assert "cancelled" in terminal.text
+    finally:
+        terminal.close()
+    assert client.state(path) == "running" and job_of(client, path) == "/"
+
+
+def test_many_creations_of_one_user_hold_up_no_other(client, vms, polkit, users, recorder):
+    """A hundred of root's, and then one of another's, which is done before those are."""
+    polkit.decide = lambda check: answers.YES
+    names = [vms.name() for _ in range(100)]
+    paths = [client.create(name, **NEW_VM, background=True) for name in names]
+    assert users.other().named("CreateVM", vms.name(), **NEW_VM).error is None
+    assert "creating" in {row[3] for name, row in client.list().items() if name in names}
+    for path in paths:
+        recorder.wait_state(path, "shut-off", timeout=120)
