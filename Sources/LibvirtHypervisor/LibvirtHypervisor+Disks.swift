@@ -10,6 +10,10 @@ extension LibvirtHypervisor {
         try await withLink { try await $0.disks.create(fileName, sizeBytes: sizeBytes) }
     }
 
+    public func hasDisk(atPath path: String) async throws(VMError) -> Bool {
+        try await withLink { try await $0.disks.has(path) }
+    }
+
     public func deleteDisk(atPath path: String) async throws(VMError) {
         try await withLink { try await $0.disks.delete(path) }
     }
@@ -59,16 +63,34 @@ actor DiskPool {
         }
     }
 
+    func has(_ path: String) async throws -> Bool {
+        guard let pool = try await existing(), try await pool.isActive() else { return false }
+        // libvirt does not see by itself what came by another way.
+        try await pool.refresh()
+        do {
+            _ = try await volume(at: path, in: pool)
+            return true
+        } catch let error as LibvirtError where error.code == .noStorageVol {
+            return false
+        }
+    }
+
     func delete(_ path: String) async throws {
         guard let pool = try await existing() else { return }
+        do {
+            try await volume(at: path, in: pool).delete()
+        } catch let error as LibvirtError where error.code == .noStorageVol {
+            // It is gone already, which is what was wanted; or it came while libvirtd was not there to see it.
+            guard try await has(path) else { return }
+            try await volume(at: path, in: pool).delete()
+        }
+    }
+
+    private func volume(at path: String, in pool: StoragePool) async throws -> StorageVolume {
         guard let target = try await pool.targetPath(), let fileName = path.split(separator: "/").last.map(String.init),
             path == "\(target)/\(fileName)"
         else { throw VMError(.pathNotAllowed, "the disk is not in the storage pool '\(Self.name)'") }
-        do {
-            try await pool.volume(name: fileName).delete()
-        } catch let error as LibvirtError where error.code == .noStorageVol {
-            // It is gone already, which is what was wanted.
-        }
+        return try await pool.volume(name: fileName)
     }
 
     private func existing() async throws -> StoragePool? {

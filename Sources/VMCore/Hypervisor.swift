@@ -82,6 +82,8 @@ public protocol Hypervisor: Sendable {
 
     /// Where a disk of that file name would be; changes nothing.
     func pathOfDisk(named fileName: String) async throws(VMError) -> String
+    /// Whether there is a disk at that path of the pool for disks.
+    func hasDisk(atPath path: String) async throws(VMError) -> Bool
     /// Makes an empty qcow2 image of that size in the pool for disks, which is made if it is absent.
     /// - Returns: its path. - Throws: `alreadyExists`, `noSpace`.
     func createDisk(named fileName: String, sizeBytes: UInt64) async throws(VMError) -> String

@@ -55,19 +55,40 @@ extension VMManager {
     private func carryOut(
         _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, _ job: JobControl
     ) async throws(VMError) {
-        var undo = Undo()
+        var undo = Undo(configuration)
         do throws(VMError) {
             try await creations.withPlace(for: owner, job) { () async throws(VMError) in
                 try await checkPCIDevices(configuration.pciDevices(templates))
                 let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
                 if let remark = plan.remark { job.say(remark) }
+                try await checkNothingIsThere(configuration, plan)
+                let intent = Intent(
+                    .create, configuration.uuid, name: configuration.name.rawValue,
+                    isChosen: configuration.uuidIsChosen,
+                    createdAt: createdAt, volumes: [plan.diskPath])
+                try await intents.keep(intent)
+                undo.intent = intent
                 try await make(configuration, plan, job, &undo)
                 try await jobs.passPointOfNoReturn(job)
+                // From here on it is there, whatever happens.
+                try await intents.forget(intent)
             }
             await inventory.endCreating(configuration.uuid)
         } catch {
-            await undoCreation(of: configuration, undo)
+            await undoCreation(undo)
             throw error.saying("cannot create '\(configuration.name)'")
+        }
+    }
+
+    /// A chosen UUID may be that of a VM, or of one that was deleted and left its disk: neither is to be taken for what is made here.
+    private func checkNothingIsThere(_ configuration: VMConfiguration, _ plan: Plan) async throws(VMError) {
+        guard configuration.uuidIsChosen else { return }
+        guard try await hypervisor.readVM(configuration.uuid) == nil else {
+            // libvirt would define it anew, if the name is the same as well.
+            throw VMError(.alreadyExists, "there is a VM with that UUID")
+        }
+        guard try await !hypervisor.hasDisk(atPath: plan.diskPath) else {
+            throw VMError(.alreadyExists, "there is a disk of a VM of that name and UUID")
         }
     }
 
@@ -91,12 +112,6 @@ extension VMManager {
     }
 
     // MARK: The steps
-
-    /// What has been made so far and must go if the rest fails.
-    private struct Undo {
-        var diskPath: String?
-        var definition: VMUUID?
-    }
 
     /// What will be made.
     private struct Plan {
@@ -189,10 +204,6 @@ extension VMManager {
     private func make(
         _ configuration: VMConfiguration, _ plan: Plan, _ job: JobControl, _ undo: inout Undo
     ) async throws(VMError) {
-        if configuration.uuidIsChosen, try await hypervisor.readVM(configuration.uuid) != nil {
-            // libvirt would define it anew, if the name is the same as well.
-            throw VMError(.alreadyExists, "there is a VM with that UUID")
-        }
         try job.checkGoesOn()
         try await makeDisk(configuration, plan, &undo)
         try job.checkGoesOn()
@@ -201,7 +212,7 @@ extension VMManager {
             uuid = try await hypervisor.define(plan.xml)
         } catch {
             // A definition that was refused may be that of somebody else's VM with this UUID.
-            if error.leavesOutcomeOpen { undo.definition = configuration.uuid }
+            if error.leavesOutcomeOpen { (undo.definition, undo.isOpen) = (configuration.uuid, true) }
             throw error
         }
         undo.definition = uuid
@@ -227,74 +238,13 @@ extension VMManager {
         do throws(VMError) {
             undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
         } catch {
-            guard error.leavesOutcomeOpen else { throw error }
-            if configuration.uuidIsChosen {
-                log(
-                    "disk \(fileName) may be left behind by the failed creation of '\(configuration.name)', or be older: \(error)"
-                )
-            } else {
-                // The name holds a UUID that nobody else can have.
-                undo.diskPath = plan.diskPath
-            }
+            if error.leavesOutcomeOpen { (undo.diskPath, undo.isOpen) = (plan.diskPath, true) }
             throw error
         }
-    }
-
-    /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
-    /// stays taken. What cannot be removed is named in the log: the caller has the first error.
-    private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
-        guard await !takeBack(undo, configuration) else { return await giveUp(configuration) }
-        Task {
-            repeat { await inventory.waitForConnection() } while await !takeBack(undo, configuration)
-            await giveUp(configuration)
-        }
-    }
-
-    private func giveUp(_ configuration: VMConfiguration) async {
-        await inventory.abandonCreating(configuration.uuid)
-        try? await inventory.refresh(configuration.uuid)
-    }
-
-    /// - Returns: false when it must be tried again, because there was no connection.
-    private func takeBack(_ undo: Undo, _ configuration: VMConfiguration) async -> Bool {
-        if let uuid = undo.definition {
-            let isDestroyed = await undoing(configuration) { [hypervisor] () async throws(VMError) in
-                try await hypervisor.destroy(uuid)
-            }
-            guard isDestroyed else { return false }
-            let isUndefined = await undoing(configuration) { [hypervisor] () async throws(VMError) in
-                try await hypervisor.undefine(uuid)
-            }
-            guard isUndefined else { return false }
-        }
-        guard let path = undo.diskPath else { return true }
-        return await undoing(configuration) { [hypervisor] () async throws(VMError) in
-            try await hypervisor.deleteDisk(atPath: path)
-        }
-    }
-
-    /// - Returns: false when there was no connection.
-    private func undoing(
-        _ configuration: VMConfiguration, _ step: @Sendable () async throws(VMError) -> Void
-    ) async -> Bool {
-        do throws(VMError) {
-            try await step()
-        } catch {
-            switch error.code {
-            case .hypervisorUnavailable:
-                return false
-            case .notFound, .invalidState:
-                // It was never made, or never started.
-                break
-            default:
-                log("left behind by the failed creation of '\(configuration.name)' \(configuration.uuid): \(error)")
-            }
-        }
-        return true
     }
 }
 
 extension VMError {
     /// Whether what was asked for may have been done all the same.
-    fileprivate var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
+    var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
 }

@@ -14,10 +14,13 @@ extension VMManager {
             }
             do throws(VMError) {
                 let disks = try await self.hypervisor.disks(of: uuid)
-                try await self.hypervisor.undefine(uuid)
-                let kept = deleteDisks ? await self.deleteOwn(disks, of: vm) : disks.map(\.path)
+                let own = deleteDisks ? disks.filter { $0.isOwn && DiskName.belongs($0.path, to: uuid) } : []
+                let intent = try await self.noteDeletion(of: vm, own.map(\.path))
+                try await self.undefine(uuid, intent)
+                let kept = await self.deleteOwn(own, of: vm)
+                if let intent { await self.forget(intent) }
                 await self.showResult(uuid)
-                return kept
+                return disks.filter { !own.contains($0) || kept.contains($0) }.map(\.path)
             } catch {
                 try? await self.inventory.refresh(uuid)
                 throw error.saying("cannot delete '\(vm.name)'")
@@ -25,30 +28,51 @@ extension VMManager {
         }
     }
 
-    /// Removes the disks that are this VM's own, and gives the paths of the others.
+    /// nil when nothing has to follow the definition.
+    private func noteDeletion(of vm: VM, _ volumes: [String]) async throws(VMError) -> Intent? {
+        guard !volumes.isEmpty else { return nil }
+        let intent = Intent(
+            .delete, vm.uuid, name: ForeignText.quotable(vm.name), createdAt: vm.createdAt, volumes: volumes)
+        try await intents.keep(intent)
+        return intent
+    }
+
+    private func undefine(_ uuid: VMUUID, _ intent: Intent?) async throws(VMError) {
+        do throws(VMError) {
+            try await hypervisor.undefine(uuid)
+        } catch {
+            if let intent {
+                if error.leavesOutcomeOpen {
+                    Task { await recover(intent) }
+                } else {
+                    await forget(intent)
+                }
+            }
+            throw error
+        }
+    }
+
+    /// Removes the disks that are this VM's own, and gives those that it could not remove.
     ///
     /// The metadata that says so can be edited with other tools, so it is believed only for a file whose name carries the VM's UUID.
-    private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> [String] {
-        guard await isGone(vm) else { return disks.map(\.path) }
-        var kept: [String] = []
+    private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> [VMDisk] {
+        guard !disks.isEmpty else { return [] }
+        guard await isGone(vm) else { return disks }
+        var kept: [VMDisk] = []
         for disk in disks {
-            guard disk.isOwn, DiskName.belongs(disk.path, to: vm.uuid) else {
-                kept.append(disk.path)
-                continue
-            }
             do throws(VMError) {
                 // Whoever copies a definition by hand copies the disk's path and our metadata along.
                 guard try await hypervisor.vmsUsing(disk: disk.path).isEmpty else {
                     log(
                         "VM '\(vm.name)' \(vm.uuid) is deleted, but another VM uses its disk \(disk.path), which is kept"
                     )
-                    kept.append(disk.path)
+                    kept.append(disk)
                     continue
                 }
                 try await hypervisor.deleteDisk(atPath: disk.path)
             } catch {
                 log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
-                kept.append(disk.path)
+                kept.append(disk)
             }
         }
         return kept

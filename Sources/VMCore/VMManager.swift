@@ -12,19 +12,28 @@ public final class VMManager: Sendable {
     /// What takes time, as it can be watched and cancelled.
     public let jobs: Jobs
     let hypervisor: any Hypervisor
+    let intents: any IntentStore
     let turns = VMTurns()
     let creations = JobLane(width: 4)
+    /// How long libvirt may be at a call after its caller has gone.
+    let settling: Duration
     private let isEnding = Atomic(false)
     let log: @Sendable (String) -> Void
 
-    /// - Parameter log: told what the caller is not told, one line each: causes of failures, and what was left behind.
+    /// - Parameters:
+    ///   - intents: where it is noted what must not stay half done.
+    ///   - settling: how long libvirt may be at a call after its caller has gone.
+    ///   - log: told what the caller is not told, one line each: causes of failures, and what was left behind.
     public init(
-        inventory: Inventory, hypervisor: any Hypervisor, templates: TemplateLibrary,
+        inventory: Inventory, hypervisor: any Hypervisor, templates: TemplateLibrary, intents: any IntentStore,
+        settling: Duration = .seconds(5),
         log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.inventory = inventory
         jobs = Jobs(inventory: inventory)
         self.hypervisor = hypervisor
+        self.intents = intents
+        self.settling = settling
         self.templates = templates
         self.log = log
     }

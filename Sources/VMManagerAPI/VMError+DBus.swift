@@ -13,11 +13,12 @@ extension VMError {
         code == .limitsExceeded ? DBusError.Name.limitsExceeded : BusNames.errorPrefix + code.rawValue
     }
 
-    /// The error as it goes to a caller who may see everything on this host: with libvirt's own words, where there are any.
+    /// The error as it goes to a caller who may see everything on this host: with the words of what failed underneath, where there are any.
     public var busErrorWithCause: DBusError {
         guard let cause else { return busError }
         let words = cause.text.split(whereSeparator: \.isNewline).joined(separator: "; ")
-        return DBusError(name: busError.name, message: ForeignText.escaped("\(message) (libvirt: \(words))"))
+        let library = cause.isOfLibvirt ? "libvirt: " : ""
+        return DBusError(name: busError.name, message: ForeignText.escaped("\(message) (\(library)\(words))"))
     }
 
     /// An error of this service as a client received it; nil for errors with other names. A code that this version does not know is kept.

@@ -46,9 +46,9 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// The numbers and words of the library underneath, for the journal and for root: they may hold paths.
     public struct Cause: Hashable, Sendable {
-        /// libvirt's `virErrorDomain`.
+        /// libvirt's `virErrorDomain`; negative for an error of the operating system.
         public let domain: Int32
-        /// libvirt's `virErrorNumber`.
+        /// libvirt's `virErrorNumber`, or `errno`.
         public let code: Int32
         /// The C function that failed.
         public let operation: String
@@ -60,6 +60,8 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
             self.operation = operation
             self.text = text
         }
+
+        public var isOfLibvirt: Bool { domain >= 0 }
     }
 
     public let code: Code
@@ -75,7 +77,7 @@ public struct VMError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         guard let cause else { return "\(code.rawValue): \(message)" }
-        return
-            "\(code.rawValue): \(message) [\(cause.operation): \(cause.text) (libvirt \(cause.domain)/\(cause.code))]"
+        let number = cause.isOfLibvirt ? "libvirt \(cause.domain)/\(cause.code)" : "errno \(cause.code)"
+        return "\(code.rawValue): \(message) [\(cause.operation): \(cause.text) (\(number))]"
     }
 }

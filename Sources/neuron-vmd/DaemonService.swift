@@ -23,6 +23,7 @@ struct DaemonService: Service, CustomStringConvertible {
 
     func run() async throws {
         let notification = ServiceNotification.fromEnvironment()
+        try await manager.recover()
         let follower = await inventory.start()
         defer { follower.cancel() }
         try await service.export()

@@ -29,6 +29,12 @@ struct NeuronVMDaemon: AsyncParsableCommand {
     var templateDirectories: [String] = []
 
     @Option(
+        name: .customLong("state-dir"),
+        help: ArgumentHelp(
+            "Where it notes what must not stay half done; no two services share it.", valueName: "dir"))
+    var stateDirectory = "/var/lib/neuron-vm"
+
+    @Option(
         name: .customLong("log-level"),
         help: "The least level that is logged: trace, debug, info, notice, warning, error or critical.",
         transform: { text in
@@ -55,9 +61,10 @@ struct NeuronVMDaemon: AsyncParsableCommand {
         let connection = try await DBusConnection.connect(to: .system, loop: loop)
         let hypervisor = LibvirtHypervisor(uri: uri)
         let inventory = Inventory(hypervisor: hypervisor, executor: loop) { logger.warning("\($0)") }
-        let manager = VMManager(inventory: inventory, hypervisor: hypervisor, templates: templates) {
-            logger.warning("\($0)")
-        }
+        let intents = try IntentLog(stateDirectory: stateDirectory) { logger.error("\($0)") }
+        let manager = VMManager(
+            inventory: inventory, hypervisor: hypervisor, templates: templates, intents: intents
+        ) { logger.warning("\($0)") }
         let service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: uri, logger: logger)
         let daemon = DaemonService(

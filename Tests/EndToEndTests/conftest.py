@@ -14,7 +14,7 @@ from support import canary  # noqa: E402 (the version is asked for first)
 from support.bus import Client, Recorder  # noqa: E402
 from support.guest import Console, foreign_xml  # noqa: E402
 from support.polkit import FakePolkit, Polkitd  # noqa: E402
-from support.system import DISKS, Libvirtd, Service, domains, run, virsh  # noqa: E402
+from support.system import DISKS, INTENTS, Libvirtd, Service, domains, run, virsh, wait_until  # noqa: E402
 from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
@@ -100,6 +100,8 @@ def nothing_left_behind(request, service):
     yield
     assert domains() == []
     assert list(DISKS.iterdir()) == []
+    # What libvirt has not answered is looked after once more before it is forgotten.
+    wait_until(lambda: list(INTENTS.iterdir()) == [], "end of what was noted")
     assert service.is_running, "the service has ended"
     assert service.pid == pid or request.node.get_closest_marker("restarts_service")
 

@@ -52,7 +52,8 @@ import VMTestSupport
         let templates = try TestTemplates(["wide": text])
         #expect(templates.library.rejected.isEmpty)
         let rig = try await Rig()
-        let manager = VMManager(inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library)
+        let manager = VMManager(
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
         var request = CreateRequest(name: "a")
         request.template = "wide"
         request.values[option] = .integer(number)

@@ -26,7 +26,11 @@ import VMTestSupport
         let templates = try TestTemplates(["linux-passthrough": Self.text].merging(extra) { $1 })
         #expect(templates.library.rejected.isEmpty, "\(templates.library.rejected)")
         let rig = try await Rig()
-        return (rig, VMManager(inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library))
+        return (
+            rig,
+            VMManager(
+                inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+        )
     }
 
     private func request(_ values: [String: ParameterValue], template: String = "linux-passthrough") -> CreateRequest {

@@ -14,16 +14,23 @@ struct Rig {
     let manager: VMManager
     let templates: TestTemplates
     let logged = LogLines()
+    let intents: MemoryIntents
 
-    /// - Parameter vms: what there is before the inventory starts.
-    init(_ vms: VM..., events: FakeHypervisor.Events = .live, isStarted: Bool = true) async throws {
+    /// - Parameters:
+    ///   - vms: what there is before the inventory starts.
+    ///   - intents: what an earlier process has noted.
+    init(
+        _ vms: VM..., events: FakeHypervisor.Events = .live, intents: [Intent] = [], isStarted: Bool = true
+    ) async throws {
         fake = FakeHypervisor(events: events)
+        self.intents = MemoryIntents(intents)
         for vm in vms { fake.put(vm) }
         inventory = Inventory(hypervisor: fake, executor: QueueExecutor())
         recorder = await ChangeRecorder(inventory)
         templates = try TestTemplates()
         manager = VMManager(
-            inventory: inventory, hypervisor: fake, templates: templates.library
+            inventory: inventory, hypervisor: fake, templates: templates.library, intents: self.intents,
+            settling: .milliseconds(20)
         ) { [logged] in logged.add($0) }
         if isStarted { try await start() }
     }

@@ -48,7 +48,8 @@ final class ServiceRig: Sendable {
         for vm in vms { fake.put(vm) }
         inventory = Inventory(hypervisor: fake, executor: loop)
         templates = try TestTemplates()
-        let manager = VMManager(inventory: inventory, hypervisor: fake, templates: templates.library)
+        let manager = VMManager(
+            inventory: inventory, hypervisor: fake, templates: templates.library, intents: MemoryIntents())
         let logger = Logger(label: "test") { [log] _ in LogRecorder(record: log) }
         let patience = PolkitAuthority.Patience(answer: answer, prompt: .seconds(60))
         service = try VMManagerService(

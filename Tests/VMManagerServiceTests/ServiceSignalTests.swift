@@ -97,8 +97,12 @@ import VMTestSupport
             rig.fake.fail(.define, with: VMError(.templateInvalid, "no"))
             let error = await rig.failure { try await rig.call("CreateVM", .string("debian"), .options()) }
             #expect(error?.name == errorName(.templateInvalid))
-            let all = try await signals.wait(for: "VMRemoved")
-            #expect(all.map(\.member) == ["InterfacesAdded", "VMAdded", "InterfacesRemoved", "VMRemoved"])
+            // Of the VM, and of the job that was to make it.
+            #expect(
+                try await signals.wait(for: "Completed").map(\.member) == [
+                    "InterfacesAdded", "VMAdded", "InterfacesAdded", "PropertiesChanged", "InterfacesRemoved",
+                    "VMRemoved", "PropertiesChanged", "Completed",
+                ])
             #expect(try await rig.call("ListVMs").first?.arrayValue?.isEmpty == true)
         }
     }

@@ -123,6 +123,10 @@ extension FakeHypervisor {
         try await perform(.pathOfDisk, nil, fileName) { _ in World.pool + fileName }
     }
 
+    public func hasDisk(atPath path: String) async throws(VMError) -> Bool {
+        try await perform(.hasDisk, nil, path) { $0.world.disks[path] != nil }
+    }
+
     public func createDisk(named fileName: String, sizeBytes: UInt64) async throws(VMError) -> String {
         try await perform(.createDisk, nil, fileName) { state throws(VMError) in
             let path = World.pool + fileName

@@ -190,12 +190,12 @@ extension FakeHypervisor {
         case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts, survey
         case start, requestShutdown, destroy, suspend, resume, wakeUp, requestReboot, reset, setAutostart
         case pathOfDisk, availableNetwork, resources, pciDevices, passthroughSupport
-        case createDisk, deleteDisk, prepareNetwork, define, undefine
+        case hasDisk, createDisk, deleteDisk, prepareNetwork, define, undefine
 
         /// Whether it changes something.
         public var isChange: Bool {
             switch self {
-            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .survey, .pathOfDisk,
+            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .survey, .pathOfDisk, .hasDisk,
                 .availableNetwork,
                 .resources, .pciDevices, .passthroughSupport:
                 false

@@ -11,6 +11,7 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parents[2]
 UNIT = "neuron-vmd.service"
 DISKS = pathlib.Path("/var/lib/libvirt/images")
+INTENTS = pathlib.Path("/var/lib/neuron-vm/intents")
 MEDIA = pathlib.Path("/var/lib/libvirt/neuron-media")
 TEMPLATES = [f"{guest}-{kind}" for guest in ("linux", "macos-sonoma", "windows11") for kind in ("basic", "passthrough")]
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

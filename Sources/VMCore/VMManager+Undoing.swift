@@ -1,0 +1,115 @@
+import VMModel
+
+/// What a creation has made so far, and what must go if the rest fails.
+struct Undo: Sendable {
+    let name: String
+    let uuid: VMUUID
+    /// What was noted of it on disk; nil before that.
+    var intent: Intent?
+    /// The disk that was made, or may have been.
+    var diskPath: String?
+    /// Set once the definition was made, or may have been.
+    var definition: VMUUID?
+    /// Whether libvirt has not said how something ended, and may still be at it.
+    var isOpen = false
+
+    var words: String { "the failed creation of '\(name)' \(uuid)" }
+
+    init(_ configuration: VMConfiguration) {
+        name = configuration.name.rawValue
+        uuid = configuration.uuid
+    }
+}
+
+extension VMManager {
+    /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
+    /// stays taken. What cannot be removed is named in the log: the caller has the first error.
+    func undoCreation(_ undo: Undo) async {
+        guard await takeBack(undo) else {
+            Task {
+                repeat { await inventory.waitForConnection() } while await !takeBack(undo)
+                await giveUp(undo)
+            }
+            return
+        }
+        await giveUp(undo)
+    }
+
+    /// The name is free again; what libvirt may still be at is taken back once more when it must be over.
+    private func giveUp(_ undo: Undo) async {
+        await inventory.abandonCreating(undo.uuid)
+        try? await inventory.refresh(undo.uuid)
+        guard let intent = undo.intent else { return }
+        guard undo.isOpen else { return await forget(intent) }
+        Task {
+            try? await Task.sleep(for: settling)
+            while await !takeBack(undo) { await inventory.waitForConnection() }
+            await forget(intent)
+        }
+    }
+
+    func forget(_ intent: Intent) async {
+        do throws(VMError) {
+            try await intents.forget(intent)
+        } catch {
+            log("the next start of the service will look after '\(intent.name)' \(intent.uuid) again: \(error)")
+        }
+    }
+
+    /// - Returns: false when it must be tried again, because there was no connection.
+    private func takeBack(_ undo: Undo) async -> Bool {
+        if let uuid = undo.definition {
+            let isUndefined = await undoing(undo.words) { [self] () async throws(VMError) in
+                if undo.isOpen, try await !isDefinition(of: undo.intent, uuid) { return }
+                try await undefineAtOnce(uuid)
+            }
+            guard isUndefined else { return false }
+        }
+        guard let path = undo.diskPath else { return true }
+        return await undoing(undo.words) { [hypervisor] () async throws(VMError) in
+            try await hypervisor.deleteDisk(atPath: path)
+        }
+    }
+
+    /// Ends and removes a VM that was never whole.
+    func undefineAtOnce(_ uuid: VMUUID) async throws(VMError) {
+        do throws(VMError) {
+            try await hypervisor.destroy(uuid)
+        } catch  where error.code == .invalidState {
+            // It was never started.
+        }
+        try await hypervisor.undefine(uuid)
+    }
+
+    /// Whether the definition that there is under a UUID is the one that was to be made.
+    func isDefinition(of intent: Intent?, _ uuid: VMUUID) async throws(VMError) -> Bool {
+        guard let vm = try await hypervisor.readVM(uuid) else { return false }
+        // A random UUID is nobody else's.
+        guard let intent, intent.isChosen else { return true }
+        return vm.createdAt == intent.createdAt
+    }
+
+    /// - Parameters:
+    ///   - what: of what something may be left behind, for the log.
+    ///   - isPatient: whether a call that has got no answer is to be made again.
+    /// - Returns: false when it must be tried again.
+    func undoing(
+        _ what: String, isPatient: Bool = false, _ step: @Sendable () async throws(VMError) -> Void
+    ) async -> Bool {
+        do throws(VMError) {
+            try await step()
+        } catch {
+            switch error.code {
+            case .hypervisorUnavailable,
+                .timeout where isPatient || error.code == .hypervisorUnavailable:
+                return false
+            case .notFound:
+                // It was never made.
+                break
+            default:
+                log("left behind by \(what): \(error)")
+            }
+        }
+        return true
+    }
+}

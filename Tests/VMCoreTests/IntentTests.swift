@@ -1,0 +1,314 @@
+import Glibc
+import Testing
+import VMModel
+import VMTestSupport
+
+@testable import VMCore
+
+@Suite struct IntentTests {
+    static let all = [
+        Intent(.create, .random(), name: "web", createdAt: 1_700_000_000_000_000, volumes: ["/pool/web.qcow2"]),
+        Intent(.delete, .random(), name: "", isChosen: true, volumes: ["/a b/c", "/d"]),
+        Intent(.importMedia, .random(), name: "caf\u{e9}", createdAt: .max, volumes: []),
+    ]
+
+    @Test(arguments: all) func leadsBackFromItsText(_ intent: Intent) throws {
+        #expect(Intent(text: try intent.text()) == intent)
+    }
+
+    @Test func whatHasLineBreaksIsNotNoted() {
+        for text in ["a\nb", "a\rb", "\u{0}", "\u{7f}"] {
+            #expect(throws: VMError.self) { try Intent(.create, .random(), name: text, volumes: []).text() }
+            #expect(throws: VMError.self) { try Intent(.create, .random(), name: "a", volumes: [text]).text() }
+        }
+    }
+
+    /// Torn at any place, or with any byte changed.
+    @Test(arguments: all) func whatIsDamagedIsNone(_ intent: Intent) throws {
+        let bytes = Array(try intent.text().utf8)
+        for length in bytes.indices {
+            #expect(Intent(text: String(decoding: bytes.prefix(length), as: UTF8.self)) == nil, "\(length)")
+        }
+        for index in bytes.indices {
+            for mask in [1, 0x20, 0x80] as [UInt8] {
+                var changed = bytes
+                changed[index] ^= mask
+                #expect(Intent(text: String(decoding: changed, as: UTF8.self)) == nil, "\(index) \(mask)")
+            }
+        }
+        #expect(Intent(text: String(decoding: bytes + [10], as: UTF8.self)) == nil)
+    }
+}
+
+@Suite struct IntentLogTests {
+    private final class Directory {
+        let path: String
+
+        init() throws {
+            var name = Array("/tmp/intents.XXXXXX".utf8CString)
+            _ = try #require(mkdtemp(&name))
+            path = String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+
+        deinit {
+            for name in names { unlink("\(path)/intents/\(name)") }
+            rmdir(path + "/intents")
+            rmdir(path)
+        }
+
+        var names: [String] {
+            guard let stream = opendir(path + "/intents") else { return [] }
+            defer { closedir(stream) }
+            var names: [String] = []
+            while let entry = readdir(stream) {
+                names.append(
+                    withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+                )
+            }
+            return names.filter { $0 != "." && $0 != ".." }.sorted()
+        }
+
+        func write(_ text: String, to name: String) {
+            let file = fopen("\(path)/intents/\(name)", "w")
+            fputs(text, file)
+            fclose(file)
+        }
+    }
+
+    @Test func whatIsKeptIsThereForTheNextProcess() async throws {
+        let directory = try Directory()
+        do {
+            let log = try IntentLog(stateDirectory: directory.path) { Issue.record("\($0)") }
+            for intent in IntentTests.all { try await log.keep(intent) }
+            try await log.forget(IntentTests.all[1])
+            try await log.forget(IntentTests.all[1])
+        }
+        let log = try IntentLog(stateDirectory: directory.path) { Issue.record("\($0)") }
+        #expect(Set(try await log.all()) == [IntentTests.all[0], IntentTests.all[2]])
+        #expect(directory.names.count == 2)
+    }
+
+    @Test func noOtherProcessUsesIt() throws {
+        let directory = try Directory()
+        let first = try IntentLog(stateDirectory: directory.path) { _ in }
+        let error = #expect(throws: VMError.self) { _ = try IntentLog(stateDirectory: directory.path) { _ in } }
+        #expect(error?.code == .busy)
+        _ = first
+    }
+
+    @Test func whatCannotBeReadIsPutAsideAndTold() async throws {
+        let directory = try Directory()
+        let lines = LogLines()
+        let log = try IntentLog(stateDirectory: directory.path) { lines.add($0) }
+        let (good, other) = (IntentTests.all[0], IntentTests.all[1])
+        try await log.keep(good)
+        directory.write(String(try other.text().dropLast(3)), to: "\(other.uuid).intent")
+        // Under the name of another one.
+        directory.write(try other.text(), to: "\(VMUUID.random()).intent")
+        directory.write("begun", to: "\(VMUUID.random()).intent.new")
+        directory.write("not ours", to: "README")
+        mkfifo("\(directory.path)/intents/fifo.intent", 0o600)
+        #expect(try await log.all() == [good])
+        #expect(lines.all.count == 3 && lines.all.allSatisfy { $0.contains(".unreadable") })
+        #expect(directory.names.filter { $0.hasSuffix(".unreadable") }.count == 3)
+        #expect(directory.names.contains("README") && !directory.names.contains { $0.hasSuffix(".new") })
+        #expect(try await log.all() == [good])
+        #expect(lines.all.count == 3)
+    }
+
+    @Test func aDirectoryThatCannotBeWrittenIsAnErrorAndKeepsNothing() async throws {
+        let directory = try Directory()
+        let log = try IntentLog(stateDirectory: directory.path) { _ in }
+        // A directory has the name of the file that it needs.
+        let intent = IntentTests.all[0]
+        mkdir("\(directory.path)/intents/\(intent.uuid).intent", 0o700)
+        let error = await failure { try await log.keep(intent) }
+        #expect(error?.code == .failed && error?.message.contains("/") == false)
+        #expect(error?.cause?.isOfLibvirt == false)
+        rmdir("\(directory.path)/intents/\(intent.uuid).intent")
+        #expect(directory.names.isEmpty)
+        try await log.keep(intent)
+        #expect(try await log.all() == [intent])
+    }
+}
+
+/// What a process has noted, and the next one makes of it.
+@Suite(.timeLimit(.minutes(1))) struct RecoveryTests {
+    private func created(_ uuid: VMUUID, isChosen: Bool = false) -> Intent {
+        Intent(
+            .create, uuid, name: "web", isChosen: isChosen, createdAt: 7, volumes: [World.pool + "web-\(uuid).qcow2"])
+    }
+
+    /// A world in which somebody else has a VM and a disk, and what a creation had made when it was cut off.
+    private func rig(
+        _ intent: Intent, hasDisk: Bool = true, definition: VM? = nil, isConnected: Bool = true
+    ) async throws -> Rig {
+        let rig = try await Rig(intents: [intent], isStarted: false)
+        rig.fake.put(machine("other", .running))
+        if let definition { rig.fake.put(definition, disks: intent.volumes.map { VMDisk(path: $0, isOwn: true) }) }
+        rig.fake.change { world in
+            world.disks["/pool/other.qcow2"] = 1
+            if hasDisk { for path in intent.volumes { world.disks[path] = 1 } }
+        }
+        if !isConnected { rig.fake.disconnect() }
+        try await rig.manager.recover()
+        try await rig.start()
+        return rig
+    }
+
+    private func isClean(_ rig: Rig) async throws {
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        try await rig.settle()
+        #expect(rig.fake.world.disks == ["/pool/other.qcow2": 1])
+        #expect(rig.fake.world.machines.values.map(\.vm.name) == ["other"])
+        #expect(await rig.isTrue())
+    }
+
+    @Test(arguments: [(false, nil), (true, nil), (true, VMState.shutOff), (true, .running), (true, .paused)])
+    func aCreationThatWasCutOffIsTakenBack(_ hasDisk: Bool, _ state: VMState?) async throws {
+        let uuid = VMUUID.random()
+        let rig = try await rig(
+            created(uuid), hasDisk: hasDisk, definition: state.map { machine("web", $0, uuid: uuid) })
+        let states = rig.recorder.states(of: uuid)
+        #expect(states == [.creating], "it was never shown as anything else")
+        try await isClean(rig)
+        _ = try await rig.manager.create(linuxRequest("web"), owner: 0)
+    }
+
+    @Test func withoutAConnectionItWaitsForOne() async throws {
+        let uuid = VMUUID.random()
+        let rig = try await rig(created(uuid), definition: machine("web", uuid: uuid), isConnected: false)
+        #expect(await rig.inventory.vms.map(\.state) == [.creating])
+        #expect(await rig.failureCreating(linuxRequest("web"))?.code == .hypervisorUnavailable)
+        rig.fake.connect()
+        try await isClean(rig)
+    }
+
+    @Test func aVMOfAnotherWithTheChosenUUIDIsLeftAloneWithItsDisk() async throws {
+        let uuid = VMUUID.random()
+        let theirs = machine("theirs", .running, uuid: uuid)
+        let rig = try await rig(created(uuid, isChosen: true), definition: theirs)
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        #expect(rig.fake.world.machines[uuid]?.vm == theirs)
+        #expect(rig.fake.world.disks.count == 2)
+        try await rig.settle()
+        #expect(await rig.isTrue())
+    }
+
+    @Test func theChosenUUIDsOwnDefinitionIsTakenBack() async throws {
+        let uuid = VMUUID.random()
+        var mine = machine("web", uuid: uuid)
+        mine.createdAt = 7
+        try await isClean(try await rig(created(uuid, isChosen: true), definition: mine))
+    }
+
+    @Test func aRemovalIsFinishedWhenTheDefinitionIsGone() async throws {
+        let uuid = VMUUID.random()
+        try await isClean(try await rig(Intent(.delete, uuid, name: "web", volumes: ["/pool/web-\(uuid).qcow2"])))
+    }
+
+    @Test func aRemovalThatHadNotBegunIsForgotten() async throws {
+        let uuid = VMUUID.random()
+        let vm = machine("web", uuid: uuid)
+        let rig = try await rig(
+            Intent(.delete, uuid, name: "web", volumes: ["/pool/web-\(uuid).qcow2"]), definition: vm)
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        #expect(rig.fake.world.machines[uuid]?.vm == vm && rig.fake.world.disks.count == 2)
+    }
+
+    @Test func anImportThatWasCutOffIsRemoved() async throws {
+        try await isClean(try await rig(Intent(.importMedia, .random(), name: "x.iso", volumes: ["/pool/x.iso"])))
+    }
+
+    @Test func whatCameLateIsFoundAtTheSecondLook() async throws {
+        let uuid = VMUUID.random()
+        let intent = created(uuid)
+        let rig = try await Rig(intents: [intent], isStarted: false)
+        rig.fake.change { $0.disks["/pool/other.qcow2"] = 1 }
+        rig.fake.put(machine("other", .running))
+        let look = rig.fake.hold(.deleteDisk, nil, .after)
+        try await rig.manager.recover()
+        try await rig.start()
+        try await look.reached()
+        rig.fake.change { $0.disks[intent.volumes[0]] = 1 }
+        rig.fake.put(machine("web", uuid: uuid))
+        look.open()
+        try await isClean(rig)
+    }
+
+    @Test func aCallWithoutAnAnswerIsMadeAgain() async throws {
+        let uuid = VMUUID.random()
+        let rig = try await Rig(intents: [created(uuid)], isStarted: false)
+        rig.fake.put(machine("other", .running))
+        rig.fake.change { $0.disks = ["/pool/other.qcow2": 1, World.pool + "web-\(uuid).qcow2": 1] }
+        rig.fake.fail(.deleteDisk, with: VMError(.timeout, "no answer"), times: 2)
+        try await rig.manager.recover()
+        try await rig.start()
+        try await isClean(rig)
+    }
+
+    // MARK: What is noted, and when
+
+    @Test func aCreationIsNotedBeforeAnythingIsMadeAndForgottenWhenItIsThere() async throws {
+        let rig = try await Rig()
+        let gate = rig.fake.hold(.createDisk)
+        let create = Task { try await rig.manager.create(linuxRequest("web"), owner: 0) }
+        try await gate.reached()
+        let kept = try #require(rig.intents.kept.first)
+        gate.open()
+        let uuid = try await create.value
+        #expect(kept.kind == .create && kept.uuid == uuid && kept.name == "web" && !kept.isChosen)
+        #expect(kept.volumes == Array(rig.fake.world.disks.keys))
+        #expect(rig.intents.history == ["keep create", "forget create"])
+    }
+
+    @Test(arguments: ["keep", "forget"])
+    func withoutItsNoteNothingIsMade(_ action: String) async throws {
+        let rig = try await Rig()
+        rig.intents.fail(action, with: VMError(.noSpace, "the disk is full"))
+        let error = await rig.failureCreating(linuxRequest("web"))
+        #expect(error == VMError(.noSpace, "cannot create 'web': the disk is full"))
+        try await rig.settle()
+        #expect(rig.fake.world == World())
+        #expect(await rig.inventory.vms.isEmpty && rig.intents.kept.isEmpty)
+    }
+
+    @Test func aRemovalWithDisksIsNotedAndWithoutThemIsNot() async throws {
+        let rig = try await Rig()
+        let first = try await rig.manager.create(linuxRequest("a"), owner: 0)
+        let second = try await rig.manager.create(linuxRequest("b"), owner: 0)
+        _ = try await rig.manager.delete(first, deleteDisks: true)
+        _ = try await rig.manager.delete(second, deleteDisks: false)
+        #expect(rig.intents.history.suffix(2) == ["keep delete", "forget delete"])
+        #expect(rig.intents.history.count == 6 && rig.intents.kept.isEmpty)
+    }
+
+    @Test func aRemovalThatCannotBeNotedRemovesNothing() async throws {
+        let rig = try await Rig()
+        let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
+        let before = rig.fake.world
+        rig.intents.fail("keep", with: VMError(.noSpace, "the disk is full"))
+        #expect(await failure { _ = try await rig.manager.delete(uuid, deleteDisks: true) }?.code == .noSpace)
+        #expect(rig.fake.world == before)
+    }
+
+    @Test(arguments: [VMError.Code.failed, .timeout])
+    func aDefinitionThatStaysKeepsItsDisks(_ code: VMError.Code) async throws {
+        let rig = try await Rig()
+        let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
+        let before = rig.fake.world
+        rig.fake.fail(.undefine, with: VMError(code, "no"))
+        #expect(await failure { _ = try await rig.manager.delete(uuid, deleteDisks: true) }?.code == code)
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        #expect(rig.fake.world == before)
+    }
+
+    @Test func aDefinitionThatWentWithoutAnAnswerTakesItsDisksAlong() async throws {
+        let rig = try await Rig()
+        let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
+        rig.fake.fail(.undefine, with: VMError(.timeout, "no answer"), .after)
+        #expect(await failure { _ = try await rig.manager.delete(uuid, deleteDisks: true) }?.code == .timeout)
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        #expect(rig.fake.world == World())
+    }
+}
