@@ -7,10 +7,14 @@ extension VMManager {
     ///
     /// The VM is listed as `creating` from the moment its name is taken. Whatever fails, what was made until then is removed before
     /// the caller is told.
-    /// - Parameter owner: who asks; it is written into the VM's metadata.
+    /// - Parameters:
+    ///   - owner: who asks; it is written into the VM's metadata.
+    ///   - progress: is told of the bytes that are copied from files that were handed over.
     /// - Returns: the new VM's UUID.
     /// - Throws: `invalidArgument`, `alreadyExists`, `noSpace`, `templateInvalid`, `hostUnsupported`, …
-    public func create(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> VMUUID {
+    public func create(
+        _ request: CreateRequest, owner: UInt32, progress: @escaping ImportProgress = { _, _ in }
+    ) async throws(VMError) -> VMUUID {
         let configuration = try VMConfiguration(request, templates: templates)
         try configuration.checkIsComplete(templates)
         guard await inventory.status.isConnected else {
@@ -28,8 +32,13 @@ extension VMManager {
         var undo = Undo()
         do throws(VMError) {
             try await checkPCIDevices(configuration.pciDevices(templates))
-            let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
-            try await make(configuration, plan, &undo)
+            try await withSources(of: configuration) { (sources) async throws(VMError) in
+                undo.iso = sources.isoName
+                let plan = try await render(
+                    configuration, sources, owner: owner, createdAt: createdAt, preparing: true)
+                try await make(configuration, plan, sources.reporting(progress), &undo)
+            }
+            if let iso = undo.iso { claims.endImport(iso) }
             await inventory.endCreating(configuration.uuid)
             return configuration.uuid
         } catch {
@@ -50,7 +59,9 @@ extension VMManager {
     public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
         let configuration = try VMConfiguration(request, templates: templates)
         do throws(VMError) {
-            return try await render(configuration, owner: owner, createdAt: Self.now(), preparing: false).xml
+            return try await withSources(of: configuration) { (sources) async throws(VMError) in
+                try await render(configuration, sources, owner: owner, createdAt: Self.now(), preparing: false).xml
+            }
         } catch {
             throw error.saying("cannot render '\(configuration.template)'")
         }
@@ -59,19 +70,22 @@ extension VMManager {
     // MARK: The steps
 
     /// What has been made so far and must go if the rest fails.
-    private struct Undo {
+    struct Undo {
+        /// The name that is taken for the medium that was handed over.
+        var iso: MediaName?
+        var isoIsMade = false
         var diskPath: String?
         var definition: VMUUID?
     }
 
     /// What will be made.
-    private struct Plan {
+    struct Plan {
         let xml: String
         let diskPath: String
     }
 
     private func render(
-        _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, preparing: Bool
+        _ configuration: VMConfiguration, _ sources: CreationSources, owner: UInt32, createdAt: UInt64, preparing: Bool
     ) async throws(VMError) -> Plan {
         let facts = try await hypervisor.hostFacts()
         guard configuration.vcpus <= facts.maximumVCPUs else {
@@ -79,12 +93,12 @@ extension VMManager {
         }
         let template = try vmError { () throws(TemplateError) in try templates.template(named: configuration.template) }
         try Self.checkCPUs(configuration.values, template, facts)
-        let disk = try await hypervisor.pathOfDisk(named: DiskName.make(for: configuration.name, configuration.uuid))
-        var values = configuration.values
+        let disk = try await hypervisor.pathOfDisk(named: sources.diskName(for: configuration))
+        var values = configuration.values.merging(sources.paths.mapValues { .string($0) }) { $1 }
         values["name"] = .string(configuration.name.rawValue)
         values["uuid"] = .string(configuration.uuid.description)
         values["disk_path"] = .string(disk)
-        values["disk_format"] = .string("qcow2")
+        values["disk_format"] = .string(sources.diskFormat.rawValue)
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
         values["volumes"] = .strings([disk])
@@ -146,12 +160,16 @@ extension VMManager {
         }
     }
 
-    private func make(_ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo) async throws(VMError) {
+    private func make(
+        _ configuration: VMConfiguration, _ plan: Plan, _ sources: CreationSources, _ undo: inout Undo
+    ) async throws(VMError) {
         if configuration.uuidIsChosen, try await hypervisor.readVM(configuration.uuid) != nil {
             // libvirt would define it anew, if the name is the same as well.
             throw VMError(.alreadyExists, "there is a VM with that UUID")
         }
-        try await makeDisk(configuration, plan, &undo)
+        try await importISO(sources, &undo)
+        try await makeDisk(configuration, plan, sources, &undo)
+        try Self.checkIsWanted()
         let uuid: VMUUID
         do throws(VMError) {
             uuid = try await hypervisor.define(plan.xml)
@@ -176,11 +194,16 @@ extension VMManager {
     }
 
     private func makeDisk(
-        _ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo
+        _ configuration: VMConfiguration, _ plan: Plan, _ sources: CreationSources, _ undo: inout Undo
     ) async throws(VMError) {
-        let fileName = DiskName.make(for: configuration.name, configuration.uuid)
+        let fileName = sources.diskName(for: configuration)
         do throws(VMError) {
-            undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+            undo.diskPath =
+                if let image = sources.image {
+                    try await createDisk(named: fileName, for: image, configuration)
+                } else {
+                    try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+                }
         } catch {
             guard error.leavesOutcomeOpen else { throw error }
             if configuration.uuidIsChosen {
@@ -193,11 +216,13 @@ extension VMManager {
             }
             throw error
         }
+        if let image = sources.image { try await fillDisk(named: fileName, from: image, configuration, sources) }
     }
 
     /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
     /// stays taken. What cannot be removed is named in the log: the caller has the first error.
     private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
+        if let iso = undo.iso { await takeBackMedium(iso, isMade: undo.isoIsMade) }
         guard await !takeBack(undo, configuration) else { return await giveUp(configuration) }
         Task {
             repeat { await inventory.waitForConnection() } while await !takeBack(undo, configuration)
@@ -258,5 +283,5 @@ extension VMManager {
 
 extension VMError {
     /// Whether what was asked for may have been done all the same.
-    fileprivate var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
+    var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
 }

@@ -11,6 +11,7 @@ public final class VMManager: Sendable {
     public let templates: TemplateLibrary
     let hypervisor: any Hypervisor
     let turns = VMTurns()
+    let claims = MediaClaims()
     private let isEnding = Atomic(false)
     let log: @Sendable (String) -> Void
 
@@ -33,10 +34,11 @@ public final class VMManager: Sendable {
         await showResult(uuid)
     }
 
-    /// Takes on nothing new and ends every wait for a guest, because the service is about to end. What is being made or removed is
-    /// finished all the same.
+    /// Takes on nothing new and ends every wait for a guest and every copying of a file, because the service is about to end. What
+    /// else is being made or removed is finished all the same.
     public func end() async {
         isEnding.store(true, ordering: .relaxed)
+        claims.endCopies()
         await inventory.endWaits()
     }
 

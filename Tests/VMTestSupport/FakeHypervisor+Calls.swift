@@ -136,6 +136,7 @@ extension FakeHypervisor {
         try await perform(.deleteDisk, nil, path) { state throws(VMError) in
             guard path.hasPrefix(World.pool) else { throw VMError(.pathNotAllowed, "it is outside the pool") }
             state.world.disks[path] = nil
+            state.world.contents[path] = nil
         }
     }
 
