@@ -9,18 +9,27 @@ struct MessageDecoder {
     /// dozen.
     static let maximumArguments = 1 << 13
 
-    /// The arguments of a call, and how many parts they have.
-    /// - Throws: `InconsistentMessage`; `LimitsExceeded` for more than `maximumArguments` parts.
+    /// How many descriptors the arguments of a call may have: each value is one of this process's own, also where several mean the
+    /// same of the message.
+    static let maximumDescriptors = 16
+
+    /// The arguments of a call, and how much they are.
+    /// - Throws: `InconsistentMessage`; `LimitsExceeded` for more than `maximumArguments` parts or `maximumDescriptors` descriptors.
     static func arguments(
         of message: OpaquePointer, as types: [DBusType]
-    ) throws(DBusError) -> (values: [DBusValue], parts: Int) {
-        var decoder = MessageDecoder(left: maximumArguments)
+    ) throws(DBusError) -> (values: [DBusValue], size: CallSize) {
+        var decoder = MessageDecoder(left: maximumArguments, descriptorsLeft: maximumDescriptors)
         let values = try decoder.values(of: message, as: types)
-        return (values, maximumArguments - decoder.left)
+        return (
+            values,
+            CallSize(
+                parts: maximumArguments - decoder.left, descriptors: maximumDescriptors - decoder.descriptorsLeft)
+        )
     }
 
     /// How many values may still come.
     private var left: Int
+    private var descriptorsLeft: Int
 
     /// The signature and the values of a message.
     /// - Throws: `InconsistentMessage`.
@@ -33,7 +42,7 @@ struct MessageDecoder {
     /// The values of a message whose signature is known to be that of `types`.
     /// - Throws: `InconsistentMessage`.
     static func values(of message: OpaquePointer, as types: [DBusType]) throws(DBusError) -> [DBusValue] {
-        var decoder = MessageDecoder(left: .max)
+        var decoder = MessageDecoder(left: .max, descriptorsLeft: .max)
         return try decoder.values(of: message, as: types)
     }
 
@@ -70,6 +79,8 @@ struct MessageDecoder {
         case .objectPath: return .objectPath(ObjectPath(unchecked: try text(&iterator)))
         case .signature: return .signature(try Signature(parsing: Self.string(&iterator)))
         case .unixFD:
+            guard descriptorsLeft > 0 else { throw .limitsExceeded("the arguments have too many descriptors") }
+            descriptorsLeft -= 1
             // The descriptor is a duplicate that belongs to the receiver, close-on-exec.
             let descriptor: Int32 = Self.fixed(-1, &iterator)
             guard descriptor >= 0 else { throw .failed("cannot receive a file descriptor") }

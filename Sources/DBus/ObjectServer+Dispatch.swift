@@ -61,7 +61,7 @@ extension ObjectServer {
                 expected: String(decoding: method.input.dropLast().map(UInt8.init), as: UTF8.self))
         }
         let address = call.address
-        let (arguments, parts) = try MessageDecoder.arguments(of: call.message, as: method.inputs)
+        let (arguments, size) = try MessageDecoder.arguments(of: call.message, as: method.inputs)
         let methodCall = MethodCall(
             sender: address.sender ?? "", path: ObjectPath(unchecked: call.path), interface: interface.name,
             member: method.name, arguments: arguments,
@@ -73,13 +73,13 @@ extension ObjectServer {
         case .task(let handler):
             let outputs = method.outputs
             let sender = methodCall.sender
-            try callsInProgress.enter(sender, parts: parts)
+            try callsInProgress.enter(sender, size)
             Task { [self] in
                 let result: Result<[DBusValue], any Error>
                 do { result = .success(try await handler(methodCall)) } catch { result = .failure(error) }
                 loop.execute {
                     self.finish(methodCall, address, outputs, result)
-                    self.callsInProgress.leave(sender, parts: parts)
+                    self.callsInProgress.leave(sender, size)
                     if self.callsInProgress.calls == 0 { self.resumeIdleWaiters() }
                 }
             }

@@ -31,6 +31,8 @@ public struct LibvirtError: Error, Sendable, Hashable {
     public var operation: String
     /// The name of the domain, pool, volume or network the call was for; nil for the connection itself.
     public var object: String?
+    /// With `.systemError` the `errno` of what failed; else 0.
+    public var systemErrno: Int32 = 0
 
     /// An error with everything stated.
     public init(
@@ -71,10 +73,12 @@ extension LibvirtError {
                 code: .internalError, message: "libvirt reported a failure without an error", operation: operation,
                 object: object)
         }
-        return LibvirtError(
+        var own = LibvirtError(
             code: Code(rawValue: error.code), source: Source(rawValue: error.domain),
             level: Level(rawValue: Int32(bitPattern: error.level.rawValue)),
             message: error.message.map { String(cString: $0) } ?? "no message", operation: operation, object: object)
+        if own.code == .systemError { own.systemErrno = error.int1 }
+        return own
     }
 
     static func deadlineExceeded(operation: String, after deadline: Duration) -> LibvirtError {

@@ -7,6 +7,7 @@ enum ObjectKind: Sendable {
     case storageVolume
     case network
     case nodeDevice
+    case stream
 
     /// Takes another reference. Calls `virDomainRef` and its kin.
     func retain(_ object: OpaquePointer) {
@@ -16,6 +17,7 @@ enum ObjectKind: Sendable {
         case .storageVolume: virStorageVolRef(object)
         case .network: virNetworkRef(object)
         case .nodeDevice: virNodeDeviceRef(object)
+        case .stream: virStreamRef(object)
         }
     }
 
@@ -27,6 +29,7 @@ enum ObjectKind: Sendable {
         case .storageVolume: virStorageVolFree(object)
         case .network: virNetworkFree(object)
         case .nodeDevice: virNodeDeviceFree(object)
+        case .stream: virStreamFree(object)
         }
     }
 }

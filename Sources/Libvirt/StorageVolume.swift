@@ -20,6 +20,8 @@ public struct StorageVolumeInfo: Sendable, Hashable {
     public var capacity: UInt64
     /// What it takes on the host.
     public var allocation: UInt64
+    /// Whether it is a regular file, and not a directory or a device.
+    public var isFile: Bool
 }
 
 extension StorageVolume {
@@ -33,7 +35,9 @@ extension StorageVolume {
         try await handle.call("virStorageVolGetInfo", deadline) { volume, call in
             var info = virStorageVolInfo()
             try call.check(virStorageVolGetInfo(volume, &info))
-            return StorageVolumeInfo(capacity: info.capacity, allocation: info.allocation)
+            return StorageVolumeInfo(
+                capacity: info.capacity, allocation: info.allocation,
+                isFile: UInt32(bitPattern: info.type) == VIR_STORAGE_VOL_FILE.rawValue)
         }
     }
 

@@ -115,7 +115,7 @@ private struct SurveyReading {
     func disks(_ survey: inout HostSurvey) async {
         let pool: StoragePool?? = await said { connection in
             do {
-                return try await connection.storagePool(name: DiskPool.name, deadline: left)
+                return try await connection.storagePool(name: VolumePool.disks.name, deadline: left)
             } catch let error as LibvirtError where error.code == .noStoragePool {
                 return nil
             }

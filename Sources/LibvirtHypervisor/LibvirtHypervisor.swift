@@ -12,7 +12,8 @@ public final class LibvirtHypervisor: Hypervisor {
     struct Link: Sendable {
         let connection: LibvirtConnection
         let version: LibvirtVersion
-        let disks: DiskPool
+        let disks: VolumePool
+        let media: VolumePool
         let facts = FactsOnce()
     }
 
@@ -73,7 +74,8 @@ public final class LibvirtHypervisor: Hypervisor {
             let words = try await Self.hypervisorWords(connection)
             let link = Link(
                 connection: connection, version: try await connection.libvirtVersion(),
-                disks: DiskPool(connection: connection))
+                disks: VolumePool(VolumePool.disks, connection: connection),
+                media: VolumePool(VolumePool.media, connection: connection))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
             try await connection.onDomainEvent { event in
@@ -105,8 +107,21 @@ public final class LibvirtHypervisor: Hypervisor {
     // MARK: Calls
 
     /// Runs calls to libvirt; their errors become the core's.
+    ///
+    /// In a task of its own: a call that was made takes effect, also when the caller's task is cancelled, and then its outcome must be
+    /// known.
     func withLink<Result: Sendable>(
-        _ body: @Sendable (Link) async throws -> Result
+        _ body: @escaping @Sendable (Link) async throws -> Result
+    ) async throws(VMError) -> Result {
+        let outcome = await Task { () async -> Swift.Result<Result, VMError> in
+            do throws(VMError) { return .success(try await withCancellableLink(body)) } catch { return .failure(error) }
+        }.value
+        return try outcome.get()
+    }
+
+    /// The same for calls that end when the caller's task is cancelled, whatever they have done by then.
+    func withCancellableLink<Result: Sendable>(
+        _ body: (Link) async throws -> Result
     ) async throws(VMError) -> Result {
         guard let link = state.withLock({ $0.link }) else { throw .unavailable() }
         do {
@@ -123,7 +138,7 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     func withDomain<Result: Sendable>(
-        _ uuid: VMUUID, _ body: @Sendable (Domain) async throws -> Result
+        _ uuid: VMUUID, _ body: @escaping @Sendable (Domain) async throws -> Result
     ) async throws(VMError) -> Result {
         try await withLink { link in
             try await body(try await link.connection.domain(uuid: try DomainUUID(uuid)))

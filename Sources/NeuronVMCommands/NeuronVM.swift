@@ -20,7 +20,7 @@ public struct NeuronVM: AsyncParsableCommand {
         version: VMManagerClient.version,
         subcommands: [
             List.self, Info.self, Create.self, Start.self, Stop.self, Pause.self, Resume.self, Reboot.self, Reset.self,
-            Delete.self, Autostart.self, XML.self, Watch.self, Template.self, Templates.self, Render.self,
+            Delete.self, Autostart.self, XML.self, Watch.self, Media.self, Template.self, Templates.self, Render.self,
             Doctor.self,
         ])
 

@@ -13,6 +13,10 @@ public struct CreateRequest: Hashable, Sendable {
     public var autostart = false
     /// Whether the VM is started once it is made.
     public var start = false
+    /// A medium to install from that goes into the library.
+    public var iso: ImportFile?
+    /// A disk image, qcow2 or raw, that becomes the VM's disk.
+    public var diskImage: ImportFile?
     /// The template's parameters, by name: `memory_mb` (MiB), `vcpus`, `disk_size_gb` (GiB), `iso_path` and what else it declares.
     public var values: [String: ParameterValue] = [:]
 
@@ -46,12 +50,23 @@ struct VMConfiguration: Hashable, Sendable {
     let memoryMB: UInt64
     let vcpus: UInt32
     let diskSizeBytes: UInt64
+    /// Whether the caller chose that size.
+    let diskSizeIsGiven: Bool
     let autostart: Bool
     let start: Bool
     /// The caller's values for the template; what is not among them has the template's default.
     let values: [String: ParameterValue]
     /// The options that reach for what belongs to the host, sorted.
     let hostResources: [String]
+    /// The values that name media in the library, by option; their paths in `values` are only what is usual.
+    let media: [String: MediaName]
+    /// These, and those in the library's directory that are named by path.
+    let mediaInUse: Set<MediaName>
+    let iso: ImportFile?
+    let diskImage: ImportFile?
+
+    /// Whether files have to be copied, which may take long.
+    var copiesFiles: Bool { iso != nil || diskImage != nil }
 
     /// - Throws: `invalidArgument`, `pathNotAllowed`, `notFound` for the template; each names the value and what is allowed.
     init(_ request: CreateRequest, templates: TemplateLibrary) throws(VMError) {
@@ -63,19 +78,27 @@ struct VMConfiguration: Hashable, Sendable {
         guest = template.guest
         var values: [String: ParameterValue] = [:]
         var hostResources = uuidIsChosen ? ["uuid"] : []
-        for (key, value) in request.values {
+        var media: [String: MediaName] = [:]
+        var mediaInUse: Set<MediaName> = []
+        for (key, given) in request.values {
+            var value = given
             guard let parameter = template.parameter(named: key), CreateRequest.takes(parameter) else {
                 throw VMError(
                     .invalidArgument, "unknown option '\(ForeignText.quotable(key))' for template '\(template.name)'")
             }
             if parameter.kind == .path, case .string(let path) = value {
+                media[key] = HostPath.medium(path)
+                let path = media[key].map(HostPath.usualPath) ?? path
+                value = .string(path)
                 try HostPath.check(path, option: key)
                 if !HostPath.isMedia(path) { hostResources.append(key) }
+                if let name = HostPath.medium(inLibrary: path) { mediaInUse.insert(name) }
             }
             try vmError { () throws(TemplateError) in try parameter.check(value) }
             if parameter.isOfTheHost, Self.isGiven(value, key) { hostResources.append(key) }
             values[key] = value
         }
+        if request.iso != nil { values["iso_path"] = try Self.pathOfISO(for: name, template, values) }
         // What a template takes of the host by itself: a file of the administrator's, such as the key of a Mac.
         hostResources += template.parameters.filter {
             $0.kind.isOfTheHost && $0.defaultValue != nil && values[$0.name] == nil
@@ -86,10 +109,28 @@ struct VMConfiguration: Hashable, Sendable {
             .multipliedReportingOverflow(by: 1 << 30)
         guard !overflow else { throw VMError(.invalidArgument, "disk_size_gb is too large") }
         diskSizeBytes = bytes
+        diskSizeIsGiven = values["disk_size_gb"] != nil
         autostart = request.autostart
         start = request.start
         self.values = values
         self.hostResources = Set(hostResources).sorted()
+        self.media = media
+        self.mediaInUse = mediaInUse
+        iso = request.iso
+        diskImage = request.diskImage
+    }
+
+    /// Stands for the medium that will be in the library.
+    private static func pathOfISO(
+        for name: VMName, _ template: Template, _ values: [String: ParameterValue]
+    ) throws(VMError) -> ParameterValue {
+        guard values["iso_path"] == nil else {
+            throw VMError(.invalidArgument, "iso and iso_path are given both; a VM has one medium to install from")
+        }
+        guard template.parameter(named: "iso_path") != nil else {
+            throw VMError(.invalidArgument, "template '\(template.name)' takes no medium to install from (iso)")
+        }
+        return .string(HostPath.usualPath(of: try MediaName("\(name).iso")))
     }
 
     /// Whether a value gives anything; the network that a VM has anyhow is nothing special.
@@ -183,13 +224,27 @@ struct VMConfiguration: Hashable, Sendable {
 
 /// A path on the host that a caller names.
 public enum HostPath {
-    /// Where the administrator puts media that every VM may have: libvirt's own place for them, and that of packages. Nobody but root
-    /// writes there, so that a path in them leads nowhere else.
-    public static let mediaDirectories = ["/var/lib/libvirt/neuron-media", "/usr/share/neuron-vm/media"]
+    /// The medium in the library that a caller means: a word that is no path but may be a name.
+    static func medium(_ text: String) -> MediaName? {
+        text.utf8.prefix(256).contains(UInt8(ascii: "/")) ? nil : try? MediaName(text)
+    }
+
+    /// The medium of a path in the library's directory.
+    static func medium(inLibrary path: String) -> MediaName? {
+        let elements = path.utf8.split(separator: UInt8(ascii: "/"))
+        guard let last = elements.last, let name = try? MediaName(String(Substring(last))),
+            elements.dropLast().elementsEqual(
+                MediaName.directories[0].utf8.split(separator: UInt8(ascii: "/")), by: { $0.elementsEqual($1) })
+        else { return nil }
+        return name
+    }
+
+    /// Where the library's media are, unless the administrator has put its pool elsewhere.
+    static func usualPath(of name: MediaName) -> String { "\(MediaName.directories[0])/\(name)" }
 
     /// Whether a checked path lies in one of the directories of media.
     static func isMedia(_ path: String) -> Bool {
-        mediaDirectories.contains { path.utf8.starts(with: ($0 + "/").utf8) }
+        MediaName.directories.contains { path.utf8.starts(with: ($0 + "/").utf8) }
     }
 
     /// Checks the text alone; the file itself is looked at by nobody but libvirt.
@@ -204,7 +259,8 @@ public enum HostPath {
         else {
             throw VMError(
                 .pathNotAllowed,
-                "\(option) must be an absolute path without '.' or '..' elements and without control characters")
+                "\(option) must be the name of a medium in the library, or an absolute path without '.' or '..' elements and "
+                    + "without control characters")
         }
     }
 }

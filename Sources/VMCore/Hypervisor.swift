@@ -82,13 +82,45 @@ public protocol Hypervisor: Sendable {
 
     /// Where a disk of that file name would be; changes nothing.
     func pathOfDisk(named fileName: String) async throws(VMError) -> String
-    /// Whether there is a disk at that path of the pool for disks.
-    func hasDisk(atPath path: String) async throws(VMError) -> Bool
+    /// Whether there is something at that path of the pool for disks or of the library.
+    func hasVolume(atPath path: String) async throws(VMError) -> Bool
     /// Makes an empty qcow2 image of that size in the pool for disks, which is made if it is absent.
     /// - Returns: its path. - Throws: `alreadyExists`, `noSpace`.
     func createDisk(named fileName: String, sizeBytes: UInt64) async throws(VMError) -> String
-    /// Removes a disk of the pool for disks. One that is gone already is no error; one outside the pool is `pathNotAllowed`.
-    func deleteDisk(atPath path: String) async throws(VMError)
+    /// Removes a disk of the pool for disks, or a medium. What is gone already is no error; what is in neither is `pathNotAllowed`.
+    func deleteVolume(atPath path: String) async throws(VMError)
+
+    // MARK: Importing
+
+    /// What a file is that a caller handed over; ends in time also where the file's own system does not answer.
+    func facts(of file: ImportFile) async throws(VMError) -> FileFacts
+    /// Reads that many bytes of it from there. - Throws: `invalidArgument` when it ends before; `timeout`, `failed`.
+    func read(_ file: ImportFile, at offset: UInt64, count: Int) async throws(VMError) -> [UInt8]
+    /// The media in the library, as it is now; none where there is no library yet.
+    func media() async throws(VMError) -> [Medium]
+    /// Whether there is a medium of that name. The library is made if it is absent, and then has the files that are there already.
+    func hasMedium(named name: String) async throws(VMError) -> Bool
+    /// Where a medium of that name would be; changes nothing.
+    func pathOfMedium(named name: String) async throws(VMError) -> String
+    /// Makes a volume of zeros, which takes no space yet, in a pool that is made if it is absent. A medium is root's, and everybody
+    /// may read it.
+    /// - Parameters:
+    ///   - sizeBytes: what a guest sees of it.
+    ///   - contentBytes: what will be written into it.
+    /// - Returns: its path. - Throws: `alreadyExists`; `noSpace` when there is not that much free.
+    func createVolume(
+        named fileName: String, in place: VolumePlace, format: ImageFormat, sizeBytes: UInt64, contentBytes: UInt64
+    ) async throws(VMError) -> String
+    /// Copies a file into a volume. Cancelling the task ends it; what is in the volume then is of no use.
+    /// - Throws: `cancelled`, `noSpace`, `timeout` when the file gives nothing, `invalidArgument` when it has become shorter.
+    func fill(
+        _ fileName: String, in place: VolumePlace, with contents: ImportContents, progress: ImportProgress
+    ) async throws(VMError)
+    /// Gives a disk more room; what is in it stays. - Throws: `noSpace`.
+    func growDisk(named fileName: String, toBytes sizeBytes: UInt64) async throws(VMError)
+
+    // MARK: Networks and definitions
+
     /// Makes a network ready for use and gives its name: libvirt's `default`, started if need be; nil where there is none that can be had.
     func prepareNetwork() async throws(VMError) -> String?
     /// The network that `prepareNetwork` would give; changes nothing.

@@ -9,15 +9,20 @@ actor JobLane {
     }
 
     private let width: Int
-    private var taken = 0
+    private let perUser: Int
+    /// How many places each user has.
+    private var taken: [UInt32: Int] = [:]
     private var waiters: [UInt32: [Waiter]] = [:]
     /// Who waits; the first one's turn is next.
     private var users: [UInt32] = []
     private var last: UInt64 = 0
 
-    /// - Parameter width: how many jobs go on at a time.
-    init(width: Int) {
+    /// - Parameters:
+    ///   - width: how many jobs go on at a time.
+    ///   - perUser: how many of one user's, where that is fewer.
+    init(width: Int, perUser: Int = .max) {
         self.width = width
+        self.perUser = perUser
     }
 
     /// How many wait for a place.
@@ -32,18 +37,18 @@ actor JobLane {
         guard hasPlace else { throw job.cancelled }
         do throws(VMError) {
             let success = try await body()
-            await leave()
+            await leave(uid)
             return success
         } catch {
-            await leave()
+            await leave(uid)
             throw error
         }
     }
 
     /// - Returns: false when the task was cancelled first.
     private func enter(_ uid: UInt32) async -> Bool {
-        if taken < width {
-            taken += 1
+        if hasPlace(uid) {
+            taken[uid, default: 0] += 1
             return true
         }
         last &+= 1
@@ -72,15 +77,19 @@ actor JobLane {
         users.removeAll { $0 == uid }
     }
 
+    private func hasPlace(_ uid: UInt32) -> Bool {
+        taken.values.reduce(0, +) < width && taken[uid, default: 0] < perUser
+    }
+
     /// The place goes to the user whose turn it is, and that user to the end of the row.
-    private func leave() {
-        guard let uid = users.first, let waiter = waiters[uid]?.first else {
-            taken -= 1
-            return
-        }
-        users.removeFirst()
-        waiters[uid]?.removeFirst()
-        if waiters[uid]?.isEmpty == true { waiters[uid] = nil } else { users.append(uid) }
+    private func leave(_ uid: UInt32) {
+        let left = taken[uid, default: 1] - 1
+        taken[uid] = left > 0 ? left : nil
+        guard let index = users.firstIndex(where: hasPlace), let waiter = waiters[users[index]]?.first else { return }
+        let next = users.remove(at: index)
+        waiters[next]?.removeFirst()
+        if waiters[next]?.isEmpty == true { waiters[next] = nil } else { users.append(next) }
+        taken[next, default: 0] += 1
         waiter.continuation.resume(returning: true)
     }
 }

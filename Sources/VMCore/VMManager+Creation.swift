@@ -57,22 +57,28 @@ extension VMManager {
     ) async throws(VMError) {
         var undo = Undo(configuration)
         do throws(VMError) {
-            try await creations.withPlace(for: owner, job) { () async throws(VMError) in
+            let lane = configuration.copiesFiles ? copies : creations
+            try await lane.withPlace(for: owner, job) { () async throws(VMError) in
                 try await checkPCIDevices(configuration.pciDevices(templates))
-                let plan = try await render(configuration, owner: owner, createdAt: createdAt, preparing: true)
-                if let remark = plan.remark { job.say(remark) }
-                try await checkNothingIsThere(configuration, plan)
-                let intent = Intent(
-                    .create, configuration.uuid, name: configuration.name.rawValue,
-                    isChosen: configuration.uuidIsChosen,
-                    createdAt: createdAt, volumes: [plan.diskPath])
-                try await intents.keep(intent)
-                undo.intent = intent
-                try await make(configuration, plan, job, &undo)
-                try await jobs.passPointOfNoReturn(job)
-                // From here on it is there, whatever happens.
-                try await intents.forget(intent)
+                try await withSources(of: configuration) { (sources) async throws(VMError) in
+                    undo.iso = sources.isoName
+                    let plan = try await render(
+                        configuration, sources, owner: owner, createdAt: createdAt, preparing: true)
+                    if let remark = plan.remark { job.say(remark) }
+                    try await checkNothingIsThere(configuration, plan)
+                    let intent = Intent(
+                        .create, configuration.uuid, name: configuration.name.rawValue,
+                        isChosen: configuration.uuidIsChosen, createdAt: createdAt,
+                        volumes: [plan.diskPath] + (sources.isoPath.map { [$0] } ?? []))
+                    try await intents.keep(intent)
+                    undo.intent = intent
+                    try await make(configuration, plan, sources, job, &undo)
+                    try await jobs.passPointOfNoReturn(job)
+                    // From here on it is there, whatever happens.
+                    try await intents.forget(intent)
+                }
             }
+            if let iso = undo.iso { claims.endImport(iso) }
             await inventory.endCreating(configuration.uuid)
         } catch {
             await undoCreation(undo)
@@ -87,7 +93,7 @@ extension VMManager {
             // libvirt would define it anew, if the name is the same as well.
             throw VMError(.alreadyExists, "there is a VM with that UUID")
         }
-        guard try await !hypervisor.hasDisk(atPath: plan.diskPath) else {
+        guard try await !hypervisor.hasVolume(atPath: plan.diskPath) else {
             throw VMError(.alreadyExists, "there is a disk of a VM of that name and UUID")
         }
     }
@@ -104,8 +110,11 @@ extension VMManager {
     public func render(_ request: CreateRequest, owner: UInt32) async throws(VMError) -> String {
         let configuration = try VMConfiguration(request, templates: templates)
         do throws(VMError) {
-            return try await render(configuration, owner: owner, createdAt: MicrosecondClock.now(), preparing: false)
-                .xml
+            return try await withSources(of: configuration) { (sources) async throws(VMError) in
+                try await render(
+                    configuration, sources, owner: owner, createdAt: MicrosecondClock.now(), preparing: false
+                ).xml
+            }
         } catch {
             throw error.saying("cannot render '\(configuration.template)'")
         }
@@ -122,7 +131,7 @@ extension VMManager {
     }
 
     private func render(
-        _ configuration: VMConfiguration, owner: UInt32, createdAt: UInt64, preparing: Bool
+        _ configuration: VMConfiguration, _ sources: CreationSources, owner: UInt32, createdAt: UInt64, preparing: Bool
     ) async throws(VMError) -> Plan {
         let facts = try await hypervisor.hostFacts()
         guard configuration.vcpus <= facts.maximumVCPUs else {
@@ -130,12 +139,12 @@ extension VMManager {
         }
         let template = try vmError { () throws(TemplateError) in try templates.template(named: configuration.template) }
         try Self.checkCPUs(configuration.values, template, facts)
-        let disk = try await hypervisor.pathOfDisk(named: DiskName.make(for: configuration.name, configuration.uuid))
-        var values = configuration.values
+        let disk = try await hypervisor.pathOfDisk(named: sources.diskName(for: configuration))
+        var values = configuration.values.merging(sources.paths.mapValues { .string($0) }) { $1 }
         values["name"] = .string(configuration.name.rawValue)
         values["uuid"] = .string(configuration.uuid.description)
         values["disk_path"] = .string(disk)
-        values["disk_format"] = .string("qcow2")
+        values["disk_format"] = .string(sources.diskFormat.rawValue)
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
         values["volumes"] = .strings([disk])
@@ -202,10 +211,12 @@ extension VMManager {
     }
 
     private func make(
-        _ configuration: VMConfiguration, _ plan: Plan, _ job: JobControl, _ undo: inout Undo
+        _ configuration: VMConfiguration, _ plan: Plan, _ sources: CreationSources, _ job: JobControl,
+        _ undo: inout Undo
     ) async throws(VMError) {
+        try await importISO(sources, job, &undo)
         try job.checkGoesOn()
-        try await makeDisk(configuration, plan, &undo)
+        try await makeDisk(configuration, plan, sources, job, &undo)
         try job.checkGoesOn()
         let uuid: VMUUID
         do throws(VMError) {
@@ -232,14 +243,23 @@ extension VMManager {
     }
 
     private func makeDisk(
-        _ configuration: VMConfiguration, _ plan: Plan, _ undo: inout Undo
+        _ configuration: VMConfiguration, _ plan: Plan, _ sources: CreationSources, _ job: JobControl,
+        _ undo: inout Undo
     ) async throws(VMError) {
-        let fileName = DiskName.make(for: configuration.name, configuration.uuid)
+        let fileName = sources.diskName(for: configuration)
         do throws(VMError) {
-            undo.diskPath = try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+            undo.diskPath =
+                if let image = sources.image {
+                    try await createDisk(named: fileName, for: image, configuration)
+                } else {
+                    try await hypervisor.createDisk(named: fileName, sizeBytes: configuration.diskSizeBytes)
+                }
         } catch {
             if error.leavesOutcomeOpen { (undo.diskPath, undo.isOpen) = (plan.diskPath, true) }
             throw error
+        }
+        if let image = sources.image {
+            try await fillDisk(named: fileName, from: image, configuration, sources, job)
         }
     }
 }

@@ -69,7 +69,7 @@ extension VMManager {
                     kept.append(disk)
                     continue
                 }
-                try await hypervisor.deleteDisk(atPath: disk.path)
+                try await hypervisor.deleteVolume(atPath: disk.path)
             } catch {
                 log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
                 kept.append(disk)
@@ -98,15 +98,15 @@ extension VMManager {
 /// How the disks that this service makes are named: by VM, with the UUID, so that no two VMs, and no left-over of an earlier VM of
 /// the same name, meet.
 enum DiskName {
-    static func make(for name: VMName, _ uuid: VMUUID) -> String {
-        "\(name)\(suffix(uuid))"
+    static func make(for name: VMName, _ uuid: VMUUID, _ format: ImageFormat = .qcow2) -> String {
+        "\(name)\(suffix(uuid, format))"
     }
 
     static func belongs(_ path: String, to uuid: VMUUID) -> Bool {
-        path.utf8.reversed().starts(with: suffix(uuid).utf8.reversed())
+        ImageFormat.allCases.contains { path.utf8.reversed().starts(with: suffix(uuid, $0).utf8.reversed()) }
     }
 
-    private static func suffix(_ uuid: VMUUID) -> String {
-        "-\(uuid).qcow2"
+    private static func suffix(_ uuid: VMUUID, _ format: ImageFormat) -> String {
+        "-\(uuid).\(format.rawValue)"
     }
 }

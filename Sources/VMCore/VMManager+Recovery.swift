@@ -47,7 +47,7 @@ extension VMManager {
                 break
             }
             for path in intent.volumes where try await hypervisor.vmsUsing(disk: path).isEmpty {
-                try await hypervisor.deleteDisk(atPath: path)
+                try await hypervisor.deleteVolume(atPath: path)
             }
         }
     }

@@ -8,6 +8,10 @@ struct Undo: Sendable {
     var intent: Intent?
     /// The disk that was made, or may have been.
     var diskPath: String?
+    /// The name that is taken for the medium that was handed over.
+    var iso: MediaName?
+    /// Whether that medium was made, or may have been.
+    var isoIsMade = false
     /// Set once the definition was made, or may have been.
     var definition: VMUUID?
     /// Whether libvirt has not said how something ended, and may still be at it.
@@ -37,6 +41,7 @@ extension VMManager {
 
     /// The name is free again; what libvirt may still be at is taken back once more when it must be over.
     private func giveUp(_ undo: Undo) async {
+        if let iso = undo.iso { claims.endImport(iso) }
         await inventory.abandonCreating(undo.uuid)
         try? await inventory.refresh(undo.uuid)
         guard let intent = undo.intent else { return }
@@ -65,10 +70,14 @@ extension VMManager {
             }
             guard isUndefined else { return false }
         }
-        guard let path = undo.diskPath else { return true }
-        return await undoing(undo.words) { [hypervisor] () async throws(VMError) in
-            try await hypervisor.deleteDisk(atPath: path)
+        let medium = undo.isoIsMade ? undo.intent?.volumes.last : nil
+        for path in [undo.diskPath, medium].compactMap(\.self) {
+            let isDeleted = await undoing(undo.words) { [hypervisor] () async throws(VMError) in
+                try await hypervisor.deleteVolume(atPath: path)
+            }
+            guard isDeleted else { return false }
         }
+        return true
     }
 
     /// Ends and removes a VM that was never whole.

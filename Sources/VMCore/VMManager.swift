@@ -15,6 +15,9 @@ public final class VMManager: Sendable {
     let intents: any IntentStore
     let turns = VMTurns()
     let creations = JobLane(width: 4)
+    /// Of files that are handed over. One user does not take all places, because each may be taken for long.
+    let copies = JobLane(width: 4, perUser: 3)
+    let claims = MediaClaims()
     /// How long libvirt may be at a call after its caller has gone.
     let settling: Duration
     private let isEnding = Atomic(false)

@@ -36,6 +36,9 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
     case deleteVM = "DeleteVM"
     case listTemplates = "ListTemplates"
     case renderTemplate = "RenderTemplate"
+    case importMedia = "ImportMedia"
+    case listMedia = "ListMedia"
+    case removeMedia = "RemoveMedia"
     case getPermissions = "GetPermissions"
     case checkHost = "CheckHost"
 
@@ -50,15 +53,16 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .rebootVM: .reboot
         case .resetVM: .reset
         case .deleteVM: .delete
-        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate, .getPermissions, .checkHost:
+        case .listVMs, .getVM, .getVMByUUID, .createVM, .listTemplates, .renderTemplate, .importMedia, .listMedia,
+            .removeMedia, .getPermissions, .checkHost:
             nil
         }
     }
 
     public var access: Access {
         switch self {
-        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions, .checkHost: .public
-        case .createVM, .renderTemplate: .action(.create)
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .listMedia, .getPermissions, .checkHost: .public
+        case .createVM, .renderTemplate, .importMedia, .removeMedia: .action(.create)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
             vmMethod?.access ?? .action(.control)
         }
@@ -89,6 +93,18 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .listTemplates: "The templates that VMs can be made from."
         case .renderTemplate:
             "The definition in libvirt's XML that CreateVM would make with these options. Changes nothing."
+        case .importMedia:
+            """
+            Copies a file into the library of media, which every VM may have and none may write. Returns when all of it is there; \
+            else nothing is. AlreadyExists when the name is taken; NoSpace; InvalidArgument for what is not a regular file, open \
+            for reading. Four files are copied at a time, others wait.
+            """
+        case .listMedia:
+            """
+            The media in the library, by name. They are no secret, as the names of VMs are not. What is still being imported is not \
+            among them.
+            """
+        case .removeMedia: "Removes a medium from the library. Busy while a VM has it; NotFound where there is none."
         case .getPermissions:
             """
             What the caller may do with a VM, or on this host: for each polkit action that would be asked for, yes, auth (when \
@@ -113,8 +129,20 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         case .renderTemplate:
             [
                 .init("template", .string, "The template's name."), Self.newName,
-                .init("options", .options, "As for CreateVM, without type and template."),
+                .init("options", .options, "As for CreateVM, without type, template, iso and disk_image."),
             ]
+        case .importMedia:
+            [
+                .init(
+                    "name", .string,
+                    "Its name: 1 to 128 ASCII letters, digits, '.', '_' or '-', beginning with a letter or digit."),
+                .init("file", .unixFD, "The file, open for reading. What follows its present end is left out."),
+                .init(
+                    "options", .options,
+                    "background b: reply at once; the job of the operation import-media and this name tells how it ends."
+                ),
+            ]
+        case .removeMedia: [.init("name", .string, "The medium's name.")]
         default: []
         }
     }
@@ -137,6 +165,9 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
                         + "paragraphs after it say more, and what the host must have.")
             ]
         case .renderTemplate: [.init("xml", .string, "The definition.")]
+        case .importMedia: [.init("path", .string, "Where it is on the host.")]
+        case .listMedia:
+            [.init("media", .array(.structure([.string, .uint64])), "Name, and size in bytes.")]
         case .getPermissions:
             [
                 .init(
@@ -162,11 +193,13 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
 
     private static let createOptions = """
         type s: windows (default), linux or macos, for that family's basic template; or template s: a template by name. \
-        memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from; start b: start it at once; autostart b: \
-        start it with the host; background b: reply as soon as the name is taken, and the VM's property Job names the job that tells \
-        how it ends; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in \
-        parameters a{sv}. What is not given has the template's default. A path outside the directories of media, a chosen UUID, \
-        devices and CPUs of the host, and macOS with its key need the authorization org.neuronos.vmmanager.host-resources as well.
+        memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from, by its name in the library or by its path; \
+        iso h: the same as a file, open for reading, which goes into the library as NAME.iso, or NAME-2.iso and so on where that is \
+        taken, and stays there when the VM is deleted; disk_image h: a disk image, open for reading, qcow2 or raw, which becomes \
+        the VM's disk, as large as it is or as disk_size_gb says; start b: start it at once; autostart b: start it with the host; \
+        background b: reply as soon as the name is taken, and the VM's property Job names the job that tells how it ends; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in parameters a{sv}. What is not given \
+        has the template's default. A path outside the directories of media, a chosen UUID, devices and CPUs of the host, and macOS \
+        with its key need the authorization org.neuronos.vmmanager.host-resources as well.
         """
 }
 

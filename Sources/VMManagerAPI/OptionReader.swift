@@ -42,6 +42,14 @@ public struct OptionReader {
         }
     }
 
+    /// A file that the caller has opened.
+    public mutating func file(_ key: String) throws(VMError) -> UnixFD? {
+        try take(key).map { value throws(VMError) in
+            guard let file = value.unixFDValue else { throw Self.wrongType(key, "a file descriptor (h)") }
+            return file
+        }
+    }
+
     /// What has not been taken yet, by key.
     public mutating func takeRest() -> [String: DBusValue] {
         defer { values = [:] }

@@ -16,8 +16,9 @@ struct Call {
 
     /// Changes may have to wait for the VM's turn and for libvirt.
     static let patienceForChanges: Duration = .seconds(300)
-    /// A creation may copy an image.
     static let patienceForCreation: Duration = .seconds(1800)
+    /// Copying a file takes as long as it takes.
+    static let patienceForCopies: Duration = .seconds(86_400)
     private static let timeForPrompt: Duration = .seconds(310)
 
     static func manager(

@@ -13,8 +13,12 @@ public struct NewVM: Hashable, Sendable {
     public var vcpus: UInt32?
     /// GiB.
     public var diskSizeGB: UInt64?
-    /// Where the medium to install from is on the service's host, absolute.
+    /// The medium to install from: its name in the library, or where it is on the service's host, absolute.
     public var isoPath: String?
+    /// The medium to install from as a file, which goes into the library.
+    public var iso: OpenFile?
+    /// A disk image, qcow2 or raw, that becomes the VM's disk.
+    public var diskImage: OpenFile?
     /// A chosen UUID; nil has the service choose.
     public var uuid: VMUUID?
     /// Whether the VM is started once it is made.
@@ -34,6 +38,8 @@ public struct NewVM: Hashable, Sendable {
         if choosesTemplate {
             options.append(("type", (guest?.rawValue).map(DBusValue.string)))
             options.append(("template", template.map(DBusValue.string)))
+            options.append(("iso", (iso?.descriptor).map(DBusValue.unixFD)))
+            options.append(("disk_image", (diskImage?.descriptor).map(DBusValue.unixFD)))
         }
         options += [
             ("memory_mb", memoryMB.map(DBusValue.uint64)), ("vcpus", vcpus.map(DBusValue.uint32)),
@@ -46,6 +52,16 @@ public struct NewVM: Hashable, Sendable {
             options.append(("parameters", .options(sorted.map { ($0.key, $0.value.busValue) })))
         }
         return .options(options.compactMap { key, value in value.map { (key, $0) } })
+    }
+}
+
+/// A file that this process has opened for reading; the service reads it with that right.
+public struct OpenFile: Hashable, Sendable {
+    let descriptor: UnixFD
+
+    /// Takes over a descriptor, which is closed with the last copy of this value.
+    public init(owning descriptor: Int32) {
+        self.descriptor = UnixFD(owning: descriptor)
     }
 }
 

@@ -7,7 +7,8 @@ extension VMManagerClient {
     /// - Returns: the new VM's UUID.
     public func create(_ vm: NewVM) async throws -> VMUUID {
         let call = Call.manager(
-            .createVM, [.string(vm.name), vm.options(choosesTemplate: true)], patience: Call.patienceForCreation)
+            .createVM, [.string(vm.name), vm.options(choosesTemplate: true)],
+            patience: vm.iso == nil && vm.diskImage == nil ? Call.patienceForCreation : Call.patienceForCopies)
         return try await self.call(call) { $0.objectPathValue.flatMap(BusNames.uuid(of:)) }
     }
 
@@ -19,6 +20,18 @@ extension VMManagerClient {
         }
         let arguments: [DBusValue] = [.string(template), .string(vm.name), vm.options(choosesTemplate: false)]
         return try await call(.manager(.renderTemplate, arguments)) { $0.stringValue }
+    }
+
+    /// Copies a file into the library of media and returns when it is there. Calls `ImportMedia`.
+    /// - Returns: its path on the service's host.
+    public func importMedium(_ name: String, from file: OpenFile) async throws -> String {
+        let arguments: [DBusValue] = [.string(name), .unixFD(file.descriptor), .options([])]
+        return try await call(.manager(.importMedia, arguments, patience: Call.patienceForCopies)) { $0.stringValue }
+    }
+
+    /// Removes a medium that no VM has. Calls `RemoveMedia`.
+    public func removeMedium(_ name: String) async throws {
+        _ = try await call(.manager(.removeMedia, [.string(name)], patience: Call.patienceForChanges))
     }
 
     /// Starts a VM that is off. Calls `Start`.

@@ -62,6 +62,17 @@ extension VMManagerClient {
         }
     }
 
+    /// The media in the library, by name. Calls `ListMedia`.
+    public func media() async throws -> [Medium] {
+        let call = Call.manager(.listMedia, patience: .seconds(60))
+        return try await self.call(call) { $0.arrayValue }.map { row in
+            guard let fields = row.structureValue, fields.count == 2, let name = fields[0].stringValue,
+                let size = fields[1].uint64Value
+            else { throw call.unexpectedReply }
+            return Medium(name: name, sizeBytes: size)
+        }
+    }
+
     /// Whether the host has what VMs need, in the service's order. Calls `CheckHost`.
     public func checkHost() async throws -> [HostCheck] {
         let call = Call.manager(.checkHost, patience: .seconds(15))

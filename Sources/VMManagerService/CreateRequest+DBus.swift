@@ -15,6 +15,8 @@ extension CreateRequest {
                 self.guest = guest
             }
             template = try options.string("template")
+            iso = try options.file("iso").map(ImportFile.init)
+            diskImage = try options.file("disk_image").map(ImportFile.init)
         }
         if let text = try options.string("uuid") {
             guard let uuid = VMUUID(text) else { throw VMError(.invalidArgument, "uuid must be a UUID") }
@@ -42,6 +44,13 @@ extension CreateRequest {
         if let bool = value.boolValue { return .boolean(bool) }
         if let texts = value.stringsValue { return .strings(texts) }
         throw OptionReader.wrongType(key, "a string, a whole number from 0, a boolean or a list of strings")
+    }
+}
+
+extension ImportFile {
+    /// A descriptor that came with a call.
+    convenience init(_ file: UnixFD) {
+        self.init(file.rawValue, ownedBy: file)
     }
 }
 

@@ -42,8 +42,9 @@ extension Handlers {
             .task { [examination] _ in
                 .success([.array(of: Self.checkType, await examination.checks().map(\.busValue))])
             }
-        case .createVM, .renderTemplate, .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM,
-            .deleteVM:
+        case .listMedia: listMedia
+        case .createVM, .renderTemplate, .importMedia, .removeMedia, .startVM, .stopVM, .destroyVM, .pauseVM,
+            .resumeVM, .rebootVM, .resetVM, .deleteVM:
             nil
         }
     }
@@ -52,6 +53,8 @@ extension Handlers {
         switch method {
         case .createVM: guarded(method.access, prepareCreate)
         case .renderTemplate: guarded(method.access, prepareRender)
+        case .importMedia: guarded(method.access, prepareImport)
+        case .removeMedia: guarded(method.access, prepareRemoval)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
             guarded(
                 method.access,
@@ -63,7 +66,7 @@ extension Handlers {
                 let vm = try await manager.inventory.vm(named: call.arguments.first?.stringValue ?? "")
                 return try prepare(vmMethod, vm, call.arguments.dropFirst())
             }
-        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .getPermissions, .checkHost:
+        case .listVMs, .getVM, .getVMByUUID, .listTemplates, .listMedia, .getPermissions, .checkHost:
             nil
         }
     }

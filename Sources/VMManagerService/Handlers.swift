@@ -9,8 +9,9 @@ struct Handlers: Sendable {
     let manager: VMManager
     let authorizer: Authorizer
     let examination: HostExamination
+    let mediaList: MediaList
     let logger: Logger
-    private let failures = LogLimit()
+    let failures = LogLimit()
 
     /// A call whose arguments are checked and frozen and whose VM is found; nothing has been done yet.
     struct Prepared: Sendable {
@@ -36,6 +37,14 @@ struct Handlers: Sendable {
             target = { _ in Authorizer.Target(job, vm) }
             furtherActions = []
             starter = job.startedByUID
+            self.run = run
+        }
+
+        /// What concerns no VM.
+        init(run: @escaping Run) {
+            target = { _ in Authorizer.Target() }
+            furtherActions = []
+            starter = nil
             self.run = run
         }
 

@@ -34,7 +34,7 @@ public final class VMManagerService: Sendable {
         let authorizer = Authorizer(connection: connection, polkit: polkit)
         let handlers = Handlers(
             manager: manager, authorizer: authorizer, examination: HostExamination(manager: manager, polkit: polkit),
-            logger: logger)
+            mediaList: MediaList(manager: manager), logger: logger)
         publisher = Publisher(
             objects: connection.objects, logger: logger, hypervisorURI: hypervisorURI,
             managerInterface: try handlers.managerInterface(), vmInterface: try handlers.vmInterface(),

@@ -11,9 +11,9 @@ import VMModel
             #expect(planned == "/nowhere/disks/a.qcow2")
             let made = try await host.hypervisor.createDisk(named: "a.qcow2", sizeBytes: 1 << 30)
             #expect(made == planned)
-            try await host.hypervisor.deleteDisk(atPath: made)
+            try await host.hypervisor.deleteVolume(atPath: made)
             // Gone already is what was wanted.
-            try await host.hypervisor.deleteDisk(atPath: made)
+            try await host.hypervisor.deleteVolume(atPath: made)
             let again = try await host.hypervisor.createDisk(named: "a.qcow2", sizeBytes: 1 << 30)
             #expect(again == made)
         }
@@ -38,7 +38,7 @@ import VMModel
 
     @Test func removesNothingWhereThereIsNoPool() async throws {
         try await TestHost.with(extra: "") { host async throws in
-            try await host.hypervisor.deleteDisk(atPath: "/var/lib/libvirt/images/a.qcow2")
+            try await host.hypervisor.deleteVolume(atPath: "/var/lib/libvirt/images/a.qcow2")
         }
     }
 
@@ -49,10 +49,10 @@ import VMModel
     func removesNothingOutsideThePool(path: String) async throws {
         try await TestHost.with { host async throws in
             let kept = try await host.hypervisor.createDisk(named: "a.qcow2", sizeBytes: 1 << 30)
-            #expect(await failure { try await host.hypervisor.deleteDisk(atPath: path) }?.code == .pathNotAllowed)
+            #expect(await failure { try await host.hypervisor.deleteVolume(atPath: path) }?.code == .pathNotAllowed)
             // It is still there: making it again fails.
             #expect(await failure { _ = try await host.hypervisor.createDisk(named: "a.qcow2", sizeBytes: 1) } != nil)
-            try await host.hypervisor.deleteDisk(atPath: kept)
+            try await host.hypervisor.deleteVolume(atPath: kept)
         }
     }
 

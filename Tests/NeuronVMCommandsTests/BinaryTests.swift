@@ -43,7 +43,7 @@ struct BinaryTests {
         #expect(
             Set(Self.verbs) == [
                 "list", "info", "create", "start", "stop", "pause", "resume", "reboot", "reset", "delete", "autostart",
-                "xml", "watch", "template", "templates", "render", "doctor",
+                "xml", "watch", "media", "template", "templates", "render", "doctor",
             ])
     }
 
@@ -65,14 +65,17 @@ struct BinaryTests {
         #expect(result.output.split(separator: "\n").allSatisfy { $0.count <= 80 || $0.hasPrefix("USAGE") })
     }
 
-    @Test(arguments: ["list", "show", "render"])
-    func eachVerbOfTemplatesHelpsWithAnExample(_ verb: String) async throws {
-        let result = try await run("template", verb, "--help")
+    @Test(arguments: [
+        ("template", "list"), ("template", "show"), ("template", "render"), ("media", "import"), ("media", "list"),
+        ("media", "remove"),
+    ])
+    func eachVerbOfANounHelpsWithAnExample(_ noun: String, _ verb: String) async throws {
+        let result = try await run(noun, verb, "--help")
         #expect(result.status == 0)
-        #expect(result.output.contains("USAGE: neuron-vm template \(verb)"))
-        #expect(result.output.contains("\n  neuron-vm template \(verb)"))
+        #expect(result.output.contains("USAGE: neuron-vm \(noun) \(verb)"))
+        #expect(result.output.contains("\n  neuron-vm \(noun) \(verb)"))
         #expect(result.output.split(separator: "\n").allSatisfy { $0.count <= 80 || $0.hasPrefix("USAGE") })
-        let bare = try await run("template")
+        let bare = try await run(noun)
         #expect(bare.status == 1 && bare.output.contains("\n  \(verb) ") && bare.errors == "")
     }
 

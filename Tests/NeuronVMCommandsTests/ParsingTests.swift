@@ -130,17 +130,55 @@ struct CreateTests {
         defer { try? FileManager.default.removeItem(at: directory) }
         let file = directory.appendingPathComponent("a.iso")
         try Data([1]).write(to: file)
+        let empty = directory.appendingPathComponent("empty.iso")
+        try Data().write(to: empty)
+        let fifo = directory.appendingPathComponent("fifo").path
+        mkfifo(fifo, 0o600)
         let link = directory.appendingPathComponent("link.iso")
         try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
         let resolved = file.resolvingSymlinksInPath().path
         let winding = "\(directory.path)/../\(directory.lastPathComponent)/link.iso"
-        #expect(try request("a", "--iso", winding).isoPath == resolved)
+        let vm = try request("a", "--iso", winding)
+        #expect(vm.iso != nil && vm.isoPath == nil && vm.diskImage == nil)
+        #expect(try LocalFile(winding, to: "use").path == resolved)
+        #expect(try request("a", "--disk-image", winding).diskImage != nil)
+        #expect(try request("a", "--disk-image", winding).diskSizeGB == nil)
+        #expect(try request("a", "--disk-image", winding, "--disk", "9").diskSizeGB == 9)
         for (path, reason) in [
             (directory.path, "not a regular file"), (directory.path + "/none", "No such file"),
-            (file.path + "/x", "Not a directory"), ("", "No such file"),
+            (file.path + "/x", "Not a directory"), ("", "No such file"), (empty.path, "it is empty"),
+            ("/dev/zero", "not a regular file"), (fifo, "not a regular file"), ("./none.iso", "No such file"),
         ] {
-            let failure = #expect(throws: Failure.self) { try request("a", "--iso", path) }
-            #expect(failure?.description.contains(reason) == true)
+            for option in ["--iso", "--disk-image"] {
+                let failure = #expect(throws: Failure.self) { try request("a", option, path) }
+                #expect(failure?.description.contains(reason) == true)
+            }
         }
+    }
+
+    @Test func aMediumIsAFileOrANameInTheLibrary() throws {
+        #expect(try request("a", "--iso", "no-such-file-here.iso").isoPath == "no-such-file-here.iso")
+        for path in ["~/no-such-file.iso", "no such file.iso", "sub/a.iso", "..", "."] {
+            #expect(throws: Failure.self) { try request("a", "--iso", path) }
+        }
+        let home = try #require(getenv("HOME").map { String(cString: $0) })
+        let file = URL(fileURLWithPath: home).appendingPathComponent("a-\(UUID().uuidString).iso")
+        try Data([1]).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        #expect(try request("a", "--iso", "~/\(file.lastPathComponent)").iso != nil)
+    }
+
+    @Test func mediaAreNamedAfterTheirFiles() throws {
+        #expect(try Media.Import.name(for: "/a/b/debian.iso") == "debian.iso")
+        #expect(try Media.Import.name(for: "/a/Win 11.iso") == "Win-11.iso")
+        #expect(throws: Failure.self) { try Media.Import.name(for: "/a/...") }
+        let media = [Medium(name: "a\u{1b}", sizeBytes: 0), Medium(name: "b", sizeBytes: (631 << 20) + 300_000)]
+        #expect(
+            MediaTable.text(media, colours: false) == "Name          Size\na\\u001b        0 B\nb        631.2 MiB\n")
+        #expect(MediaTable.json(media).contains(#"{"name": "b", "size_bytes": 661951456}"#))
+        #expect(
+            [1, 1023, 1024, 10_239, (1 << 20) - 1, 1 << 20, 5 << 30, .max].map(Sizes.text(bytes:)) == [
+                "1 B", "1023 B", "1.0 KiB", "9.9 KiB", "1023.9 KiB", "1.0 MiB", "5.0 GiB", "15.9 EiB",
+            ])
     }
 }

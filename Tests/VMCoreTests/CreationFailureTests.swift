@@ -118,7 +118,7 @@ import VMTestSupport
         let rig = try await Rig()
         rig.fake.fail(.start, with: VMError(.failed, "no start"))
         rig.fake.fail(.undefine, with: VMError(.failed, "no undefine"))
-        rig.fake.fail(.deleteDisk, with: VMError(.failed, "no delete"))
+        rig.fake.fail(.deleteVolume, with: VMError(.failed, "no delete"))
         var request = linuxRequest()
         request.start = true
         let error = await rig.failureCreating(request)

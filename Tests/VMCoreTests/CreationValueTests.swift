@@ -81,7 +81,7 @@ import VMTestSupport
     }
 
     @Test(arguments: [
-        "relative", "./x", "../x", "/", "//", "/a/../b", "/a/..", "/..", "/a/./b", "/.", "/a\nb", "/a\u{1b}[2J",
+        "rel ative", "./x", "../x", "/", "//", "/a/../b", "/a/..", "/..", "/a/./b", "/.", "/a\nb", "/a\u{1b}[2J",
         "/a\u{7f}",
         "/a\u{0}b", "/a\u{85}b", "file:///etc/passwd", "~/x.iso", "http://host/x.iso", " /a", "{{ name }}",
         "/{{ name }}",

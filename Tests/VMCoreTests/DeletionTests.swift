@@ -29,7 +29,7 @@ import VMTestSupport
             VMDisk(path: "/srv/windows.iso", isOwn: false))
         let kept = try await rig.manager.delete(vm.uuid, deleteDisks: true)
         #expect(kept == ["/srv/data.qcow2", "/srv/windows.iso"])
-        #expect(rig.fake.changes == [.undefine, .deleteDisk])
+        #expect(rig.fake.changes == [.undefine, .deleteVolume])
         #expect(rig.fake.world.disks == ["/srv/data.qcow2": 1, "/srv/windows.iso": 1, "/pool/somebody.qcow2": 2])
         #expect(await rig.vm(vm.uuid) == nil)
         #expect(rig.recorder.of(vm.uuid) == [.added(vm), .removed(vm)])
@@ -79,7 +79,7 @@ import VMTestSupport
 
     @Test func aDiskThatCannotBeRemovedIsNamed() async throws {
         let rig = try await rig(VMDisk(path: own(), isOwn: true))
-        rig.fake.fail(.deleteDisk, with: VMError(.failed, "no"))
+        rig.fake.fail(.deleteVolume, with: VMError(.failed, "no"))
         #expect(try await rig.manager.delete(vm.uuid, deleteDisks: true) == [own()])
         #expect(rig.logged.all.count == 1)
         #expect(await rig.vm(vm.uuid) == nil)

@@ -226,7 +226,7 @@ import VMTestSupport
         let rig = try await Rig(intents: [intent], isStarted: false)
         rig.fake.change { $0.disks["/pool/other.qcow2"] = 1 }
         rig.fake.put(machine("other", .running))
-        let look = rig.fake.hold(.deleteDisk, nil, .after)
+        let look = rig.fake.hold(.deleteVolume, nil, .after)
         try await rig.manager.recover()
         try await rig.start()
         try await look.reached()
@@ -241,7 +241,7 @@ import VMTestSupport
         let rig = try await Rig(intents: [created(uuid)], isStarted: false)
         rig.fake.put(machine("other", .running))
         rig.fake.change { $0.disks = ["/pool/other.qcow2": 1, World.pool + "web-\(uuid).qcow2": 1] }
-        rig.fake.fail(.deleteDisk, with: VMError(.timeout, "no answer"), times: 2)
+        rig.fake.fail(.deleteVolume, with: VMError(.timeout, "no answer"), times: 2)
         try await rig.manager.recover()
         try await rig.start()
         try await isClean(rig)

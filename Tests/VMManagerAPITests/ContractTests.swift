@@ -19,6 +19,7 @@ import VMManagerAPI
         "DeleteVM": ("sa{sv}", "as"),
         "ListTemplates": ("", "a(sssa{sv})"),
         "RenderTemplate": ("ssa{sv}", "s"),
+        "ImportMedia": ("sha{sv}", "s"), "ListMedia": ("", "a(st)"), "RemoveMedia": ("s", ""),
         "GetPermissions": ("o", "a{ss}"),
         "CheckHost": ("", "a(ssss)"),
     ]
@@ -127,7 +128,7 @@ import VMManagerAPI
     // MARK: Who may
 
     static let actions: [String: Action] = [
-        "CreateVM": .create, "RenderTemplate": .create,
+        "CreateVM": .create, "RenderTemplate": .create, "ImportMedia": .create, "RemoveMedia": .create,
         "StartVM": .control, "StopVM": .control, "DestroyVM": .control, "PauseVM": .control, "ResumeVM": .control,
         "RebootVM": .control, "ResetVM": .control, "DeleteVM": .delete,
         "Start": .control, "Stop": .control, "Destroy": .control, "Pause": .control, "Resume": .control,
@@ -143,7 +144,7 @@ import VMManagerAPI
         }
         #expect(
             ManagerMethod.allCases.filter { $0.access == .public }.map(\.rawValue)
-                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates", "GetPermissions", "CheckHost"])
+                == ["ListVMs", "GetVM", "GetVMByUUID", "ListTemplates", "ListMedia", "GetPermissions", "CheckHost"])
         #expect(!VMMethod.allCases.contains { $0.access == .public })
     }
 

@@ -38,6 +38,8 @@ struct ServiceAccessTests {
             case text(String)
             case flag(Bool)
             case noOptions
+            /// Standard input, whatever that is.
+            case descriptor
 
             func encode(to encoder: any Encoder) throws {
                 var container = encoder.singleValueContainer()
@@ -45,6 +47,7 @@ struct ServiceAccessTests {
                 case .text(let text): try container.encode(text)
                 case .flag(let flag): try container.encode(flag)
                 case .noOptions: try container.encode([String: String]())
+                case .descriptor: try container.encode(0)
                 }
             }
         }
@@ -69,6 +72,7 @@ struct ServiceAccessTests {
                 switch argument.name {
                 case "autostart": .flag(true)
                 case "options": .noOptions
+                case "file": .descriptor
                 case "template": .text("linux-basic")
                 case "uuid": .text(name)
                 case "object": .text(BusNames.manager.rawValue)
@@ -121,7 +125,7 @@ struct ServiceAccessTests {
                     calls.append(Call(path, interface, method.description, name: "theirs"))
                 }
             }
-            #expect(calls.count == 2 * (10 + 10))
+            #expect(calls.count == 2 * (12 + 10))
             let outcomes = try await outcomes(rig, calls)
             #expect(outcomes.count == calls.count)
             for (call, outcome) in zip(calls, outcomes) {

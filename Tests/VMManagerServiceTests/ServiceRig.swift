@@ -17,7 +17,7 @@ final class ServiceRig: Sendable {
     let client: DBusConnection
     let log = LogRecord()
     private let connection: DBusConnection
-    private let templates: TestTemplates
+    let templates: TestTemplates
 
     /// - Parameters:
     ///   - isNamed: whether the service has its name, so that changes are announced.

@@ -123,10 +123,6 @@ extension FakeHypervisor {
         try await perform(.pathOfDisk, nil, fileName) { _ in World.pool + fileName }
     }
 
-    public func hasDisk(atPath path: String) async throws(VMError) -> Bool {
-        try await perform(.hasDisk, nil, path) { $0.world.disks[path] != nil }
-    }
-
     public func createDisk(named fileName: String, sizeBytes: UInt64) async throws(VMError) -> String {
         try await perform(.createDisk, nil, fileName) { state throws(VMError) in
             let path = World.pool + fileName
@@ -136,10 +132,21 @@ extension FakeHypervisor {
         }
     }
 
-    public func deleteDisk(atPath path: String) async throws(VMError) {
-        try await perform(.deleteDisk, nil, path) { state throws(VMError) in
-            guard path.hasPrefix(World.pool) else { throw VMError(.pathNotAllowed, "it is outside the pool") }
-            state.world.disks[path] = nil
+    public func hasVolume(atPath path: String) async throws(VMError) -> Bool {
+        try await perform(.hasVolume, nil, path) { state in
+            state.world.disks[path] != nil || World.medium(path).map { state.world.media[$0] != nil } == true
+        }
+    }
+
+    public func deleteVolume(atPath path: String) async throws(VMError) {
+        try await perform(.deleteVolume, nil, path) { state throws(VMError) in
+            if let medium = World.medium(path) {
+                state.world.media[medium] = nil
+            } else {
+                guard path.hasPrefix(World.pool) else { throw VMError(.pathNotAllowed, "it is outside the pool") }
+                state.world.disks[path] = nil
+            }
+            state.world.contents[path] = nil
         }
     }
 

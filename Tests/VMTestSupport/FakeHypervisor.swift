@@ -21,6 +21,8 @@ public final class FakeHypervisor: Hypervisor {
         let vm: VMUUID?
         let moment: Moment
         var timesLeft: Int
+        /// How many calls come before the first that it is for.
+        var skips = 0
         let gate: Gate?
         let error: VMError?
     }
@@ -60,11 +62,12 @@ public final class FakeHypervisor: Hypervisor {
         return gate
     }
 
-    /// Has the next calls of a step fail, before or after they take effect.
+    /// Has the next calls of a step fail, after some that go well, before or after they take effect.
     public func fail(
-        _ step: Step, _ vm: VMUUID? = nil, with error: VMError, _ moment: Moment = .before, times: Int = 1
+        _ step: Step, _ vm: VMUUID? = nil, with error: VMError, _ moment: Moment = .before, times: Int = 1,
+        after skips: Int = 0
     ) {
-        add(Rule(step: step, vm: vm, moment: moment, timesLeft: times, gate: nil, error: error))
+        add(Rule(step: step, vm: vm, moment: moment, timesLeft: times, skips: skips, gate: nil, error: error))
     }
 
     private func add(_ rule: Rule) {
@@ -172,6 +175,10 @@ public final class FakeHypervisor: Hypervisor {
             var found: [Rule] = []
             for (index, rule) in state.rules.enumerated().reversed()
             where rule.step == call.step && (rule.vm == nil || rule.vm == call.vm) {
+                guard rule.skips == 0 else {
+                    state.rules[index].skips -= 1
+                    continue
+                }
                 found.insert(rule, at: 0)
                 state.rules[index].timesLeft -= 1
                 if state.rules[index].timesLeft <= 0 { state.rules.remove(at: index) }
@@ -190,14 +197,15 @@ extension FakeHypervisor {
         case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts, survey
         case start, requestShutdown, destroy, suspend, resume, wakeUp, requestReboot, reset, setAutostart
         case pathOfDisk, availableNetwork, resources, pciDevices, passthroughSupport
-        case hasDisk, createDisk, deleteDisk, prepareNetwork, define, undefine
+        case hasVolume, createDisk, deleteVolume, prepareNetwork, define, undefine
+        case fileFacts, readFile, media, pathOfMedium, createVolume, fill, growDisk
 
         /// Whether it changes something.
         public var isChange: Bool {
             switch self {
-            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .survey, .pathOfDisk, .hasDisk,
+            case .listVMs, .readVM, .findVM, .vmsUsing, .definition, .disks, .hostFacts, .survey, .pathOfDisk,
                 .availableNetwork,
-                .resources, .pciDevices, .passthroughSupport:
+                .hasVolume, .resources, .pciDevices, .passthroughSupport, .fileFacts, .readFile, .media, .pathOfMedium:
                 false
             default: true
             }

@@ -35,6 +35,7 @@ public final class TestTemplates: Sendable {
           vcpus: {type: integer, minimum: 1, maximum: 288, default: 2, meaning: CPUs.}
           disk_size_gb: {type: integer, unit: GiB, minimum: 1, maximum: 65536, default: 20, meaning: Disk.}
           disk_path: {type: path, required: true, reserved: true, meaning: Disk.}
+          disk_format: {type: choice, choices: [qcow2, raw], default: qcow2, reserved: true, meaning: Format.}
           iso_path: {type: path, meaning: Medium.}
           network: {type: string, maximum: 64, host: true, meaning: Network.}
           accelerator: {type: choice, choices: [auto, kvm, tcg], default: auto, meaning: Accelerator.}
@@ -49,7 +50,7 @@ public final class TestTemplates: Sendable {
           <memory unit='MiB'>{{ memory_mb }}</memory>
           <vcpu>{{ vcpus }}</vcpu>
           <devices>
-            <disk><source file='{{ disk_path }}'/></disk>
+            <disk><driver type='{{ disk_format }}'/><source file='{{ disk_path }}'/></disk>
             {% if iso_path %}<disk device='cdrom'><source dev='{{ iso_path }}'/></disk>{% endif %}
             {% if network %}<interface><source network='{{ network }}'/></interface>{% endif %}
             {% if secure_boot %}<smm/>{% endif %}

@@ -20,6 +20,14 @@ public struct World: Hashable, Sendable {
     public var machines: [VMUUID: Machine] = [:]
     /// Sizes in bytes, by path.
     public var disks: [String: UInt64] = [:]
+    /// Sizes in bytes, by name.
+    public var media: [String: UInt64] = [:]
+    /// What was copied into disks and media, by path.
+    public var contents: [String: [UInt8]] = [:]
+    /// In each pool.
+    public var freeBytes: UInt64 = 1 << 50
+    /// What files say of themselves, if it is not the truth.
+    public var pretendedFileSize: UInt64?
     public var network: String? = "default"
     public var facts = World.facts()
     public var survey = World.survey()
@@ -29,6 +37,12 @@ public struct World: Hashable, Sendable {
     public var guestShutsDown = true
 
     public static let pool = "/pool/"
+    public static let library = "/library/"
+
+    /// The name of the medium at a path of the library.
+    static func medium(_ path: String) -> String? {
+        path.hasPrefix(library) ? String(path.dropFirst(library.count)) : nil
+    }
 
     /// What a host can do, but for what is said.
     public static func facts(

@@ -9,6 +9,16 @@ enum Sizes {
         }
     }
 
+    /// Bytes in the largest unit of which there is one, with a digit after the point: `631.2 MiB`, `512 B`.
+    static func text(bytes: UInt64) -> String {
+        let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        guard bytes >= 1024 else { return "\(bytes) B" }
+        var power = 0
+        while power < units.count - 1, bytes >> (10 * UInt64(power + 2)) > 0 { power += 1 }
+        let unit: UInt64 = 1 << (10 * UInt64(power + 1))
+        return "\(bytes / unit).\(bytes % unit / (unit / 10 + 1)) \(units[power])"
+    }
+
     /// The MiB of a memory size: a number of GiB, or a number with one of the units M, G and T. Nil for anything else, and for 0.
     static func mebibytes(_ text: String) -> UInt64? {
         amount(text, units: ["m": 1, "": 1 << 10, "g": 1 << 10, "t": 1 << 20])

@@ -48,7 +48,9 @@ struct HardwareOptions: ParsableArguments {
     var disk: DiskSize?
 
     @Option(
-        help: ArgumentHelp("The ISO file to install from.", valueName: "path"),
+        help: ArgumentHelp(
+            "The medium to install from: an ISO file, which is copied into the library, or the name of one in there.",
+            valueName: "file"),
         completion: .file(extensions: ["iso"]))
     var iso: String?
 
@@ -72,7 +74,6 @@ struct HardwareOptions: ParsableArguments {
         vm.memoryMB = memory?.mebibytes
         vm.vcpus = cpus
         vm.diskSizeGB = disk?.gibibytes
-        vm.isoPath = try iso.map(IsoFile.absolutePath)
         for parameter in parameters {
             let declared = templates.lazy.flatMap(\.parameters).first { $0.name == parameter.key }
             vm.parameters[parameter.key] = try ParameterValue(parameter, declared: declared)

@@ -14,6 +14,7 @@ struct Create: AsyncParsableCommand {
             EXAMPLES:
               neuron-vm create win11 --iso ~/Win11.iso
               neuron-vm create web --type linux --memory 512M --cpus 1 --disk 10 --start
+              neuron-vm create web2 --type linux --disk-image debian-12-generic-amd64.qcow2
               neuron-vm create lab --template linux-basic --parameter tpm=true
             """)
 
@@ -27,6 +28,13 @@ struct Create: AsyncParsableCommand {
     var template: String?
 
     @OptionGroup var hardware: HardwareOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "A disk image, qcow2 or raw, that is copied and becomes the VM's disk; --disk makes it larger.",
+            valueName: "file"),
+        completion: .file(extensions: ["qcow2", "img", "raw"]))
+    var diskImage: String?
 
     @Flag(help: "Start the VM when it is made.")
     var start = false
@@ -54,7 +62,7 @@ struct Create: AsyncParsableCommand {
             try await client.create(vm)
         }
         try Output.write("created \(name) (\(uuid))\n")
-        if hardware.iso == nil {
+        if hardware.iso == nil, diskImage == nil {
             Output.note(
                 "\(name) has an empty disk and no medium to install from; give one with --iso when you create it")
         }
@@ -69,10 +77,16 @@ struct Create: AsyncParsableCommand {
             template.map { $0 == candidate.name } ?? (candidate.guest == vm.guest?.rawValue)
         }
         try hardware.apply(to: &vm, templates: suitable)
+        switch try hardware.iso.map(MediumArgument.init) {
+        case .shared(let medium): vm.isoPath = medium
+        case .own(let file): vm.iso = file.file
+        case nil: break
+        }
+        vm.diskImage = try diskImage.map { try LocalFile($0, to: "use the disk image").file }
         if template == nil {
             vm.memoryMB = vm.memoryMB ?? 8 << 10
             vm.vcpus = vm.vcpus ?? 4
-            vm.diskSizeGB = vm.diskSizeGB ?? 64
+            if diskImage == nil { vm.diskSizeGB = vm.diskSizeGB ?? 64 }
         }
         vm.start = start
         vm.autostart = autostart

@@ -92,6 +92,12 @@ struct RenderingOptions: ParsableArguments {
         var vm = NewVM(name: name)
         vm.template = template
         try hardware.apply(to: &vm, templates: templates)
+        switch try hardware.iso.map(MediumArgument.init) {
+        case .shared(let medium): vm.isoPath = medium
+        // Nothing is copied; it is shown as if it were used where it is.
+        case .own(let file): vm.isoPath = file.path
+        case nil: break
+        }
         try Output.writeDocument(try await client.render(vm))
     }
 }
