@@ -39,6 +39,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/stencilproject/Stencil", from: "0.15.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -51,7 +53,12 @@ let package = Package(
         library("Libvirt", ["CLibvirt", "XMLReading"]),
         library("VMModel"),
         library("VMTemplates", ["VMModel", "XMLReading", .product(name: "Stencil", package: "Stencil"), "Yams"]),
-        library("VMCore", ["VMModel", "VMTemplates"]),
+        library(
+            "VMCore",
+            [
+                "VMModel", "VMTemplates", .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         library("LibvirtHypervisor", ["Libvirt", "VMCore", "VMModel", "XMLReading"]),
         library("VMManagerAPI", ["DBus", "VMModel"]),
         library("VMManagerService", ["DBus", "VMCore", "VMManagerAPI", "VMModel", "VMTemplates", logging]),

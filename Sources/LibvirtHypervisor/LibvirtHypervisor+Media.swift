@@ -62,7 +62,7 @@ extension LibvirtHypervisor {
             let connection = try await LibvirtConnection.open(uri, pool: transfers)
             do {
                 try await connection.volume(path: path).upload(
-                    contents.head, of: SourceFile(contents.file), length: contents.sizeBytes,
+                    contents.head, of: contents.file.map { SourceFile($0) } ?? .none, length: contents.sizeBytes,
                     stepDeadline: readDeadline, progress: progress)
                 await Self.close(connection)
             } catch {
@@ -115,6 +115,9 @@ extension SourceFile {
     fileprivate convenience init(_ file: ImportFile) {
         self.init(file.descriptor, ownedBy: file, pool: transfers)
     }
+
+    /// For contents that are all there already: nothing is read from it.
+    fileprivate static let none = SourceFile(-1, ownedBy: (), pool: transfers)
 }
 
 extension VMError {

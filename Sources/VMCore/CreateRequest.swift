@@ -17,6 +17,8 @@ public struct CreateRequest: Hashable, Sendable {
     public var iso: ImportFile?
     /// A disk image, qcow2 or raw, that becomes the VM's disk.
     public var diskImage: ImportFile?
+    /// What a cloud image is to do at its first start.
+    public var cloudInit: CloudInit?
     /// The template's parameters, by name: `memory_mb` (MiB), `vcpus`, `disk_size_gb` (GiB), `iso_path` and what else it declares.
     public var values: [String: ParameterValue] = [:]
 
@@ -64,6 +66,7 @@ struct VMConfiguration: Hashable, Sendable {
     let mediaInUse: Set<MediaName>
     let iso: ImportFile?
     let diskImage: ImportFile?
+    let cloudInit: CloudInit?
 
     /// Whether files have to be copied, which may take long.
     var copiesFiles: Bool { iso != nil || diskImage != nil }
@@ -118,6 +121,12 @@ struct VMConfiguration: Hashable, Sendable {
         self.mediaInUse = mediaInUse
         iso = request.iso
         diskImage = request.diskImage
+        cloudInit = request.cloudInit
+        guard cloudInit == nil || template.parameter(named: "seed_path") != nil else {
+            throw VMError(
+                .invalidArgument,
+                "template '\(template.name)' takes no user, ssh_keys or cloud_init: its guest does not know cloud-init")
+        }
     }
 
     /// Stands for the medium that will be in the library.

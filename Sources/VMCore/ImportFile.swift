@@ -38,7 +38,8 @@ public struct FileFacts: Hashable, Sendable {
 
 /// What goes into a new volume.
 public struct ImportContents: Hashable, Sendable {
-    public let file: ImportFile
+    /// nil when all there is to be are the first bytes.
+    public let file: ImportFile?
     /// The first bytes, which were read and looked at: these go into the volume, whatever the file has there by now.
     public let head: [UInt8]
     /// How many bytes there are to be, as many as the file had at first.
@@ -48,6 +49,13 @@ public struct ImportContents: Hashable, Sendable {
         self.file = file
         self.head = head
         self.sizeBytes = sizeBytes
+    }
+
+    /// What the service has made itself.
+    public init(_ bytes: [UInt8]) {
+        file = nil
+        head = bytes
+        sizeBytes = UInt64(bytes.count)
     }
 }
 

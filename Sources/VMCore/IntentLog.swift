@@ -7,46 +7,31 @@ public import VMModel
 /// A file gets its name when all of it is on disk, so that what is torn has none, or was damaged later: such a file is put aside, and
 /// that is told.
 public actor IntentLog: IntentStore {
+    private let state: StateDirectory
     private let directory: String
-    /// Held open, with a lock on it, as long as this object lives.
-    private let lock: Int32
     private let log: @Sendable (String) -> Void
     private let queue = FileQueue()
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { queue.asUnownedSerialExecutor() }
 
-    /// Takes the directory `intents` in the state directory for itself (`flock(2)`).
-    /// - Parameters:
-    ///   - stateDirectory: a directory of the service's own, made if it is absent.
-    ///   - log: told of files that had to be put aside, one line each.
-    /// - Throws: `busy` when another process has it; `failed`.
-    public init(stateDirectory: String, log: @escaping @Sendable (String) -> Void) throws(VMError) {
-        directory = stateDirectory + "/intents"
+    /// Keeps them in the directory `intents` of the service's own.
+    /// - Parameter log: told of files that had to be put aside, one line each.
+    /// - Throws: `failed`.
+    public init(_ state: StateDirectory, log: @escaping @Sendable (String) -> Void) throws(VMError) {
+        self.state = state
+        directory = state.path + "/intents"
         self.log = log
-        // systemd makes it; whoever starts the service by hand need not.
-        _ = mkdir(stateDirectory, 0o700)
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw Self.failure("make", directory) }
-        lock = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard lock >= 0 else { throw Self.failure("open", directory) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let error =
-                errno == EWOULDBLOCK
-                ? VMError(.busy, "another process uses \(directory)") : Self.failure("lock", directory)
-            close(lock)
-            throw error
-        }
-    }
-
-    deinit {
-        close(lock)
+        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw .system("make", directory) }
     }
 
     public func keep(_ intent: Intent) throws(VMError) {
         let bytes = Array(try intent.text().utf8)
         let (path, unfinished) = (path(of: intent), path(of: intent) + Self.unfinished)
         do throws(VMError) {
-            try Self.write(bytes, to: unfinished)
-            guard rename(unfinished, path) == 0 else { throw Self.failure("name", unfinished) }
+            // Left over from a process that was killed here.
+            unlink(unfinished)
+            try StateDirectory.write(bytes, to: unfinished, isSynced: true)
+            guard rename(unfinished, path) == 0 else { throw VMError.system("name", unfinished) }
             try syncDirectory()
         } catch {
             unlink(unfinished)
@@ -57,14 +42,15 @@ public actor IntentLog: IntentStore {
 
     public func forget(_ intent: Intent) throws(VMError) {
         guard unlink(path(of: intent)) == 0 || errno == ENOENT else {
-            throw Self.failure("remove", path(of: intent))
+            throw .system("remove", path(of: intent))
         }
         try syncDirectory()
     }
 
-    public func all() throws(VMError) -> [Intent] {
+    public func all() -> [Intent] {
         var found: [(Intent, Int)] = []
-        for name in try names() where name.hasSuffix(Self.suffix) || name.hasSuffix(Self.unfinished) {
+        for name in StateDirectory.names(in: directory)
+        where name.hasSuffix(Self.suffix) || name.hasSuffix(Self.unfinished) {
             let path = "\(directory)/\(name)"
             guard !name.hasSuffix(Self.unfinished) else {
                 // What it was to note has not begun.
@@ -99,39 +85,11 @@ public actor IntentLog: IntentStore {
                 + (isAside ? "now \(path)\(Self.aside)" : "still there"))
     }
 
-    private func names() throws(VMError) -> [String] {
-        guard let stream = opendir(directory) else { throw Self.failure("list", directory) }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            names.append(name)
-        }
-        return names
-    }
-
     private func syncDirectory() throws(VMError) {
-        try Self.retrying("sync", directory) { fsync(lock) }
-    }
-
-    private static func write(_ bytes: [UInt8], to path: String) throws(VMError) {
-        // Left over from a process that was killed here.
-        unlink(path)
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("make", path) }
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("open", directory) }
         defer { close(descriptor) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest = rest.dropFirst(count)
-            } else if count == 0 || errno != EINTR {
-                throw failure("write", path)
-            }
-        }
-        try retrying("sync", path) { fsync(descriptor) }
+        try StateDirectory.sync(descriptor, directory)
     }
 
     private static func read(_ path: String) -> Intent? {
@@ -148,28 +106,11 @@ public actor IntentLog: IntentStore {
         }
         return nil
     }
-
-    private static func retrying(_ action: String, _ path: String, _ call: () -> Int32) throws(VMError) {
-        while call() != 0 {
-            guard errno == EINTR else { throw failure(action, path) }
-        }
-    }
-
-    /// The caller is not told the path, the log is.
-    private static func failure(_ action: String, _ path: String) -> VMError {
-        let number = errno
-        let words = String(cString: strerror(number))
-        let isFull = number == ENOSPC || number == EDQUOT
-        return VMError(
-            isFull ? .noSpace : .failed,
-            "what is to be done cannot be noted on disk\(isFull ? ", which is full" : "")",
-            cause: VMError.Cause(domain: -1, code: number, operation: action, text: "\(path): \(words)"))
-    }
 }
 
 /// A thread's worth of file system calls, which may block, off the threads that tasks run on.
-private final class FileQueue: SerialExecutor {
-    private let queue = DispatchQueue(label: "intents")
+final class FileQueue: SerialExecutor {
+    private let queue = DispatchQueue(label: "files")
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)

@@ -69,7 +69,7 @@ extension VMManager {
                     let intent = Intent(
                         .create, configuration.uuid, name: configuration.name.rawValue,
                         isChosen: configuration.uuidIsChosen, createdAt: createdAt,
-                        volumes: [plan.diskPath] + (sources.isoPath.map { [$0] } ?? []))
+                        volumes: [plan.diskPath, plan.seedPath, sources.isoPath].compactMap(\.self))
                     try await intents.keep(intent)
                     undo.intent = intent
                     try await make(configuration, plan, sources, job, &undo)
@@ -123,9 +123,10 @@ extension VMManager {
     // MARK: The steps
 
     /// What will be made.
-    private struct Plan {
+    struct Plan {
         let xml: String
         let diskPath: String
+        let seedPath: String?
         /// What the caller should know of it and did not ask for.
         let remark: String?
     }
@@ -147,7 +148,12 @@ extension VMManager {
         values["disk_format"] = .string(sources.diskFormat.rawValue)
         values["created_at"] = .integer(createdAt)
         values["owner_uid"] = .integer(UInt64(owner))
-        values["volumes"] = .strings([disk])
+        var seed: String?
+        if configuration.cloudInit != nil {
+            seed = try await hypervisor.pathOfDisk(named: DiskName.seed(for: configuration.name, configuration.uuid))
+            values["seed_path"] = seed.map { .string($0) }
+        }
+        values["volumes"] = .strings([disk, seed].compactMap(\.self))
         let accelerator = try Self.accelerator(values["accelerator"], facts)
         let isSlow = accelerator == .string("tcg") && values["accelerator"] != accelerator
         values["accelerator"] = accelerator
@@ -161,7 +167,7 @@ extension VMManager {
         let declared = values.filter { template.parameter(named: $0.key) != nil }
         let xml = try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
         return Plan(
-            xml: xml, diskPath: disk,
+            xml: xml, diskPath: disk, seedPath: seed,
             remark: isSlow ? "this host has no KVM that a VM could use, so it is emulated (tcg), which is slow" : nil)
     }
 
@@ -217,6 +223,8 @@ extension VMManager {
         try await importISO(sources, job, &undo)
         try job.checkGoesOn()
         try await makeDisk(configuration, plan, sources, job, &undo)
+        try job.checkGoesOn()
+        try await makeSeed(configuration, plan, job, &undo)
         try job.checkGoesOn()
         let uuid: VMUUID
         do throws(VMError) {

@@ -14,7 +14,11 @@ extension VMManager {
             }
             do throws(VMError) {
                 let disks = try await self.hypervisor.disks(of: uuid)
-                let own = deleteDisks ? disks.filter { $0.isOwn && DiskName.belongs($0.path, to: uuid) } : []
+                // The medium for cloud-init is of no use without the VM, and may hold secrets.
+                let own = disks.filter {
+                    $0.isOwn
+                        && (deleteDisks && DiskName.belongs($0.path, to: uuid) || DiskName.isSeed($0.path, of: uuid))
+                }
                 let intent = try await self.noteDeletion(of: vm, own.map(\.path))
                 try await self.undefine(uuid, intent)
                 let kept = await self.deleteOwn(own, of: vm)
@@ -102,8 +106,18 @@ enum DiskName {
         "\(name)\(suffix(uuid, format))"
     }
 
+    /// The medium for cloud-init.
+    static func seed(for name: VMName, _ uuid: VMUUID) -> String { "\(name)\(seedSuffix(uuid))" }
+
+    static func isSeed(_ path: String, of uuid: VMUUID) -> Bool {
+        path.utf8.reversed().starts(with: seedSuffix(uuid).utf8.reversed())
+    }
+
+    private static func seedSuffix(_ uuid: VMUUID) -> String { "-\(uuid)-seed.iso" }
+
     static func belongs(_ path: String, to uuid: VMUUID) -> Bool {
-        ImageFormat.allCases.contains { path.utf8.reversed().starts(with: suffix(uuid, $0).utf8.reversed()) }
+        isSeed(path, of: uuid)
+            || ImageFormat.allCases.contains { path.utf8.reversed().starts(with: suffix(uuid, $0).utf8.reversed()) }
     }
 
     private static func suffix(_ uuid: VMUUID, _ format: ImageFormat) -> String {

@@ -144,6 +144,26 @@ extension VMManager {
         configuration.diskSizeIsGiven ? configuration.diskSizeBytes : image.header.virtualSizeBytes
     }
 
+    // MARK: cloud-init
+
+    /// Makes the medium that a cloud image looks at when it starts for the first time; it is the VM's own.
+    func makeSeed(
+        _ configuration: VMConfiguration, _ plan: Plan, _ job: JobControl, _ undo: inout Undo
+    ) async throws(VMError) {
+        guard let cloudInit = configuration.cloudInit, let path = plan.seedPath else { return }
+        let bytes = try await seeds.image(of: cloudInit.files(for: configuration.name, configuration.uuid))
+        let fileName = DiskName.seed(for: configuration.name, configuration.uuid)
+        do throws(VMError) {
+            undo.seedPath = try await hypervisor.createVolume(
+                named: fileName, in: .disks, format: .raw, sizeBytes: UInt64(bytes.count),
+                contentBytes: UInt64(bytes.count))
+        } catch {
+            if error.leavesOutcomeOpen { (undo.seedPath, undo.isOpen) = (path, true) }
+            throw error
+        }
+        try await copy(ImportContents(bytes), to: fileName, in: .disks, job) { _, _ in }
+    }
+
     // MARK: Media
 
     func importISO(_ sources: CreationSources, _ job: JobControl, _ undo: inout Undo) async throws(VMError) {

@@ -8,6 +8,8 @@ struct Undo: Sendable {
     var intent: Intent?
     /// The disk that was made, or may have been.
     var diskPath: String?
+    /// The same of the medium for cloud-init.
+    var seedPath: String?
     /// The name that is taken for the medium that was handed over.
     var iso: MediaName?
     /// Whether that medium was made, or may have been.
@@ -71,7 +73,7 @@ extension VMManager {
             guard isUndefined else { return false }
         }
         let medium = undo.isoIsMade ? undo.intent?.volumes.last : nil
-        for path in [undo.diskPath, medium].compactMap(\.self) {
+        for path in [undo.diskPath, undo.seedPath, medium].compactMap(\.self) {
             let isDeleted = await undoing(undo.words) { [hypervisor] () async throws(VMError) in
                 try await hypervisor.deleteVolume(atPath: path)
             }

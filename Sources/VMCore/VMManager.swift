@@ -13,6 +13,7 @@ public final class VMManager: Sendable {
     public let jobs: Jobs
     let hypervisor: any Hypervisor
     let intents: any IntentStore
+    let seeds: any SeedBuilder
     let turns = VMTurns()
     let creations = JobLane(width: 4)
     /// Of files that are handed over. One user does not take all places, because each may be taken for long.
@@ -25,17 +26,19 @@ public final class VMManager: Sendable {
 
     /// - Parameters:
     ///   - intents: where it is noted what must not stay half done.
+    ///   - seeds: makes the media for cloud-init.
     ///   - settling: how long libvirt may be at a call after its caller has gone.
     ///   - log: told what the caller is not told, one line each: causes of failures, and what was left behind.
     public init(
         inventory: Inventory, hypervisor: any Hypervisor, templates: TemplateLibrary, intents: any IntentStore,
-        settling: Duration = .seconds(5),
+        seeds: any SeedBuilder, settling: Duration = .seconds(5),
         log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.inventory = inventory
         jobs = Jobs(inventory: inventory)
         self.hypervisor = hypervisor
         self.intents = intents
+        self.seeds = seeds
         self.settling = settling
         self.templates = templates
         self.log = log

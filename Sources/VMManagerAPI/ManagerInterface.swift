@@ -196,7 +196,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
         memory_mb t; vcpus u; disk_size_gb t; iso_path s: the medium to install from, by its name in the library or by its path; \
         iso h: the same as a file, open for reading, which goes into the library as NAME.iso, or NAME-2.iso and so on where that is \
         taken, and stays there when the VM is deleted; disk_image h: a disk image, open for reading, qcow2 or raw, which becomes \
-        the VM's disk, as large as it is or as disk_size_gb says; start b: start it at once; autostart b: start it with the host; \
+        the VM's disk, as large as it is or as disk_size_gb says; user s, ssh_keys as, cloud_init s: what a Linux cloud image does at \
+        its first start, a user who may become root, public keys to log in with, and user data for cloud-init; start b: start it at once; autostart b: start it with the host; \
         background b: reply as soon as the name is taken, and the VM's property Job names the job that tells how it ends; uuid s: a chosen UUID; and each parameter that ListTemplates tells of, also together in parameters a{sv}. What is not given \
         has the template's default. A path outside the directories of media, a chosen UUID, devices and CPUs of the host, and macOS \
         with its key need the authorization org.neuronos.vmmanager.host-resources as well.

@@ -34,6 +34,13 @@ public struct OptionReader {
         }
     }
 
+    public mutating func strings(_ key: String) throws(VMError) -> [String]? {
+        try take(key).map { value throws(VMError) in
+            guard let strings = value.stringsValue else { throw Self.wrongType(key, "a list of strings (as)") }
+            return strings
+        }
+    }
+
     /// A whole number from 0, whatever the width of the type it came in.
     public mutating func unsigned(_ key: String) throws(VMError) -> UInt64? {
         try take(key).map { value throws(VMError) in

@@ -19,6 +19,12 @@ public struct NewVM: Hashable, Sendable {
     public var iso: OpenFile?
     /// A disk image, qcow2 or raw, that becomes the VM's disk.
     public var diskImage: OpenFile?
+    /// For Linux cloud images: a user who may become root; nil for the image's own.
+    public var user: String?
+    /// For Linux cloud images: public keys to log in with.
+    public var sshKeys: [String] = []
+    /// For Linux cloud images: user data for cloud-init.
+    public var cloudInit: String?
     /// A chosen UUID; nil has the service choose.
     public var uuid: VMUUID?
     /// Whether the VM is started once it is made.
@@ -45,7 +51,8 @@ public struct NewVM: Hashable, Sendable {
             ("memory_mb", memoryMB.map(DBusValue.uint64)), ("vcpus", vcpus.map(DBusValue.uint32)),
             ("disk_size_gb", diskSizeGB.map(DBusValue.uint64)), ("iso_path", isoPath.map(DBusValue.string)),
             ("uuid", (uuid?.description).map(DBusValue.string)), ("start", start ? .boolean(true) : nil),
-            ("autostart", autostart ? .boolean(true) : nil),
+            ("autostart", autostart ? .boolean(true) : nil), ("user", user.map(DBusValue.string)),
+            ("ssh_keys", sshKeys.isEmpty ? nil : .strings(sshKeys)), ("cloud_init", cloudInit.map(DBusValue.string)),
         ]
         if !parameters.isEmpty {
             let sorted = parameters.sorted { $0.key < $1.key }
@@ -63,6 +70,9 @@ public struct OpenFile: Hashable, Sendable {
     public init(owning descriptor: Int32) {
         self.descriptor = UnixFD(owning: descriptor)
     }
+
+    /// Valid as long as this value is held.
+    public var rawDescriptor: Int32 { descriptor.rawValue }
 }
 
 /// The value of a template's parameter.

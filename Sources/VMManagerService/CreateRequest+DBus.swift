@@ -18,6 +18,12 @@ extension CreateRequest {
             iso = try options.file("iso").map(ImportFile.init)
             diskImage = try options.file("disk_image").map(ImportFile.init)
         }
+        let (user, keys, userData) = try (
+            options.string("user"), options.strings("ssh_keys"), options.string("cloud_init")
+        )
+        if user != nil || keys != nil || userData != nil {
+            cloudInit = try CloudInit(user: user, sshKeys: keys ?? [], userData: userData)
+        }
         if let text = try options.string("uuid") {
             guard let uuid = VMUUID(text) else { throw VMError(.invalidArgument, "uuid must be a UUID") }
             self.uuid = uuid

@@ -61,9 +61,10 @@ struct NeuronVMDaemon: AsyncParsableCommand {
         let connection = try await DBusConnection.connect(to: .system, loop: loop)
         let hypervisor = LibvirtHypervisor(uri: uri)
         let inventory = Inventory(hypervisor: hypervisor, executor: loop) { logger.warning("\($0)") }
-        let intents = try IntentLog(stateDirectory: stateDirectory) { logger.error("\($0)") }
+        let state = try StateDirectory(stateDirectory)
         let manager = VMManager(
-            inventory: inventory, hypervisor: hypervisor, templates: templates, intents: intents
+            inventory: inventory, hypervisor: hypervisor, templates: templates,
+            intents: try IntentLog(state) { logger.error("\($0)") }, seeds: Xorriso(state)
         ) { logger.warning("\($0)") }
         let service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: uri, logger: logger)

@@ -69,7 +69,8 @@ import VMTestSupport
         #expect(templates.library.rejected.map(\.message).isEmpty)
         let rig = try await Rig()
         let manager = VMManager(
-            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         var request = CreateRequest(name: "debian")
         request.template = "needy"
         let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }
@@ -85,7 +86,8 @@ import VMTestSupport
         let templates = try TestTemplates(["fixed": TestTemplates.text(guest: "linux", uuid: uuid)])
         let rig = try await Rig()
         let manager = VMManager(
-            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         var request = CreateRequest(name: "debian")
         request.template = "fixed"
         let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }
@@ -103,7 +105,8 @@ import VMTestSupport
         #expect(templates.library.rejected.isEmpty, "\(templates.library.rejected)")
         let rig = try await Rig()
         let manager = VMManager(
-            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         var request = CreateRequest(name: "debian")
         request.template = "fixed"
         let error = await failure { [request] in _ = try await manager.create(request, owner: 0) }

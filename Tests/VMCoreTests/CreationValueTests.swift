@@ -53,7 +53,8 @@ import VMTestSupport
         #expect(templates.library.rejected.isEmpty)
         let rig = try await Rig()
         let manager = VMManager(
-            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         var request = CreateRequest(name: "a")
         request.template = "wide"
         request.values[option] = .integer(number)

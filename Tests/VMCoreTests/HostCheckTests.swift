@@ -115,7 +115,7 @@ import VMTestSupport
         let fake = FakeHypervisor()
         let manager = VMManager(
             inventory: Inventory(hypervisor: fake, executor: QueueExecutor()), hypervisor: fake,
-            templates: templates.library, intents: MemoryIntents())
+            templates: templates.library, intents: MemoryIntents(), seeds: FakeSeeds())
         return await manager.checkHost(within: .seconds(4)).last
     }
 
@@ -133,7 +133,7 @@ import VMTestSupport
         for directories in [[], ["/nonexistent/templates"]] {
             let manager = VMManager(
                 inventory: Inventory(hypervisor: fake, executor: QueueExecutor()), hypervisor: fake,
-                templates: try TemplateLibrary(directories: directories), intents: MemoryIntents())
+                templates: try TemplateLibrary(directories: directories), intents: MemoryIntents(), seeds: FakeSeeds())
             let check = await manager.checkHost(within: .seconds(4)).last
             #expect(check?.outcome == .fail)
             #expect(check?.found == (directories.isEmpty ? "there are none" : "0; refused: a directory"))

@@ -112,7 +112,8 @@ import VMTestSupport
         let templates = try TestTemplates(["plain": text.joined(separator: "\n")])
         let rig = try await Rig()
         let manager = VMManager(
-            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+            inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         let image = TestFile(TestImage.raw())
         var request = request(image: image)
         request.template = "plain"

@@ -78,28 +78,40 @@ import VMTestSupport
     @Test func whatIsKeptIsThereForTheNextProcess() async throws {
         let directory = try Directory()
         do {
-            let log = try IntentLog(stateDirectory: directory.path) { Issue.record("\($0)") }
+            let log = try IntentLog(StateDirectory(directory.path)) { Issue.record("\($0)") }
             for intent in IntentTests.all { try await log.keep(intent) }
             try await log.forget(IntentTests.all[1])
             try await log.forget(IntentTests.all[1])
         }
-        let log = try IntentLog(stateDirectory: directory.path) { Issue.record("\($0)") }
-        #expect(Set(try await log.all()) == [IntentTests.all[0], IntentTests.all[2]])
+        let log = try IntentLog(StateDirectory(directory.path)) { Issue.record("\($0)") }
+        #expect(Set(await log.all()) == [IntentTests.all[0], IntentTests.all[2]])
         #expect(directory.names.count == 2)
     }
 
-    @Test func noOtherProcessUsesIt() throws {
+    @Test func noOtherProcessUsesTheDirectory() throws {
         let directory = try Directory()
-        let first = try IntentLog(stateDirectory: directory.path) { _ in }
-        let error = #expect(throws: VMError.self) { _ = try IntentLog(stateDirectory: directory.path) { _ in } }
+        let first = try StateDirectory(directory.path)
+        let error = #expect(throws: VMError.self) { _ = try StateDirectory(directory.path) }
         #expect(error?.code == .busy)
-        _ = first
+        #expect(first.path == directory.path)
+    }
+
+    @Test func scratchFilesOfAProcessThatWasKilledGo() throws {
+        let directory = try Directory()
+        do {
+            let scratch = try StateDirectory(directory.path).makeScratch()
+            try StateDirectory.write([1, 2], to: scratch + "/user-data", isSynced: false)
+            #expect(StateDirectory.names(in: scratch) == ["user-data"])
+        }
+        _ = try StateDirectory(directory.path)
+        #expect(StateDirectory.names(in: directory.path + "/scratch").isEmpty)
+        rmdir(directory.path + "/scratch")
     }
 
     @Test func whatCannotBeReadIsPutAsideAndTold() async throws {
         let directory = try Directory()
         let lines = LogLines()
-        let log = try IntentLog(stateDirectory: directory.path) { lines.add($0) }
+        let log = try IntentLog(StateDirectory(directory.path)) { lines.add($0) }
         let (good, other) = (IntentTests.all[0], IntentTests.all[1])
         try await log.keep(good)
         directory.write(String(try other.text().dropLast(3)), to: "\(other.uuid).intent")
@@ -108,17 +120,17 @@ import VMTestSupport
         directory.write("begun", to: "\(VMUUID.random()).intent.new")
         directory.write("not ours", to: "README")
         mkfifo("\(directory.path)/intents/fifo.intent", 0o600)
-        #expect(try await log.all() == [good])
+        #expect(await log.all() == [good])
         #expect(lines.all.count == 3 && lines.all.allSatisfy { $0.contains(".unreadable") })
         #expect(directory.names.filter { $0.hasSuffix(".unreadable") }.count == 3)
         #expect(directory.names.contains("README") && !directory.names.contains { $0.hasSuffix(".new") })
-        #expect(try await log.all() == [good])
+        #expect(await log.all() == [good])
         #expect(lines.all.count == 3)
     }
 
     @Test func aDirectoryThatCannotBeWrittenIsAnErrorAndKeepsNothing() async throws {
         let directory = try Directory()
-        let log = try IntentLog(stateDirectory: directory.path) { _ in }
+        let log = try IntentLog(StateDirectory(directory.path)) { _ in }
         // A directory has the name of the file that it needs.
         let intent = IntentTests.all[0]
         mkdir("\(directory.path)/intents/\(intent.uuid).intent", 0o700)
@@ -128,7 +140,7 @@ import VMTestSupport
         rmdir("\(directory.path)/intents/\(intent.uuid).intent")
         #expect(directory.names.isEmpty)
         try await log.keep(intent)
-        #expect(try await log.all() == [intent])
+        #expect(await log.all() == [intent])
     }
 }
 

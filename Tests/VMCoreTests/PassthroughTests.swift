@@ -29,7 +29,8 @@ import VMTestSupport
         return (
             rig,
             VMManager(
-                inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents())
+                inventory: rig.inventory, hypervisor: rig.fake, templates: templates.library, intents: MemoryIntents(),
+                seeds: FakeSeeds())
         )
     }
 

@@ -15,6 +15,7 @@ struct Rig {
     let templates: TestTemplates
     let logged = LogLines()
     let intents: MemoryIntents
+    let seeds = FakeSeeds()
 
     /// - Parameters:
     ///   - vms: what there is before the inventory starts.
@@ -29,7 +30,7 @@ struct Rig {
         recorder = await ChangeRecorder(inventory)
         templates = try TestTemplates()
         manager = VMManager(
-            inventory: inventory, hypervisor: fake, templates: templates.library, intents: self.intents,
+            inventory: inventory, hypervisor: fake, templates: templates.library, intents: self.intents, seeds: seeds,
             settling: .milliseconds(20)
         ) { [logged] in logged.add($0) }
         if isStarted { try await start() }

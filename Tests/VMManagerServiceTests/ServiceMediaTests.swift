@@ -106,7 +106,7 @@ import VMTestSupport
             let list = MediaList(
                 manager: VMManager(
                     inventory: inventory, hypervisor: rig.fake, templates: rig.templates.library,
-                    intents: MemoryIntents()))
+                    intents: MemoryIntents(), seeds: FakeSeeds()))
             let gate = rig.fake.hold(.media)
             let first = Task { try await list.media() }
             try await gate.reached()

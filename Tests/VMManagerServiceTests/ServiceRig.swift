@@ -49,7 +49,8 @@ final class ServiceRig: Sendable {
         inventory = Inventory(hypervisor: fake, executor: loop)
         templates = try TestTemplates()
         let manager = VMManager(
-            inventory: inventory, hypervisor: fake, templates: templates.library, intents: MemoryIntents())
+            inventory: inventory, hypervisor: fake, templates: templates.library, intents: MemoryIntents(),
+            seeds: FakeSeeds())
         let logger = Logger(label: "test") { [log] _ in LogRecorder(record: log) }
         let patience = PolkitAuthority.Patience(answer: answer, prompt: .seconds(60))
         service = try VMManagerService(

@@ -14,6 +14,7 @@ import VMTemplates
     /// The text parameters without a fixed form, with the values that mark their places.
     private static let marks = [
         "description": "mark-description", "iso_path": "/mark-iso", "disk_path": "/mark-disk",
+        "seed_path": "/mark-seed",
         "network": "mark-network", "drivers_iso_path": "/mark-drivers", "opencore_path": "/mark-opencore",
         "smc_config": "/mark-smc", "rom_path": "/mark-rom",
     ]

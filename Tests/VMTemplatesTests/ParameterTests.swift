@@ -235,7 +235,7 @@ import VMTemplates
             reserved == [
                 "disk_path", "disk_format", "template", "os_type", "owner_uid", "created_at", "volumes", "sockets",
                 "cores",
-                "threads",
+                "threads", "seed_path",
             ])
     }
 }

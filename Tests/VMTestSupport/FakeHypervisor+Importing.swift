@@ -55,8 +55,10 @@ extension FakeHypervisor {
         let size = contents.sizeBytes
         try await perform(.fill, nil, fileName) { state throws(VMError) in
             guard !Task.isCancelled else { throw VMError(.cancelled, "it was given up") }
-            let rest = try Self.bytes(
-                of: contents.file, at: UInt64(contents.head.count), count: Int(size) - contents.head.count)
+            var rest: [UInt8] = []
+            if let file = contents.file {
+                rest = try Self.bytes(of: file, at: UInt64(contents.head.count), count: Int(size) - contents.head.count)
+            }
             state.world.contents[Self.path(of: fileName, in: place)] = contents.head + rest
         }
         progress(size / 2, size)

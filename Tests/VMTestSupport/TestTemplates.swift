@@ -42,6 +42,7 @@ public final class TestTemplates: Sendable {
           owner_uid: {type: integer, minimum: 0, maximum: 4294967295, default: 0, reserved: true, meaning: Owner.}
           template: {type: string, maximum: 63, reserved: true, meaning: Template.}
           secure_boot: {type: boolean, default: false, meaning: Secure Boot.}
+          \(guest == "linux" ? "seed_path: {type: path, reserved: true, meaning: Seed.}" : "")
         #}<domain type='{{ accelerator }}'>
           <name>{{ name }}</name>
           <uuid>\(uuid)</uuid>
@@ -54,6 +55,7 @@ public final class TestTemplates: Sendable {
             {% if iso_path %}<disk device='cdrom'><source dev='{{ iso_path }}'/></disk>{% endif %}
             {% if network %}<interface><source network='{{ network }}'/></interface>{% endif %}
             {% if secure_boot %}<smm/>{% endif %}
+            \(guest == "linux" ? "{% if seed_path %}<seed>{{ seed_path }}</seed>{% endif %}" : "")
             <size>{{ disk_size_gb }}</size>
           </devices>
         </domain>

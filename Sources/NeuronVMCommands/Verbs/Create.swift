@@ -14,7 +14,8 @@ struct Create: AsyncParsableCommand {
             EXAMPLES:
               neuron-vm create win11 --iso ~/Win11.iso
               neuron-vm create web --type linux --memory 512M --cpus 1 --disk 10 --start
-              neuron-vm create web2 --type linux --disk-image debian-12-generic-amd64.qcow2
+              neuron-vm create web2 --type linux --disk-image debian-12-generic-amd64.qcow2 \
+                  --user alice --ssh-key ~/.ssh/id_ed25519.pub --start
               neuron-vm create lab --template linux-basic --parameter tpm=true
             """)
 
@@ -35,6 +36,8 @@ struct Create: AsyncParsableCommand {
             valueName: "file"),
         completion: .file(extensions: ["qcow2", "img", "raw"]))
     var diskImage: String?
+
+    @OptionGroup var cloudInit: CloudInitOptions
 
     @Flag(help: "Start the VM when it is made.")
     var start = false
@@ -88,6 +91,7 @@ struct Create: AsyncParsableCommand {
             vm.vcpus = vm.vcpus ?? 4
             if diskImage == nil { vm.diskSizeGB = vm.diskSizeGB ?? 64 }
         }
+        try cloudInit.apply(to: &vm)
         vm.start = start
         vm.autostart = autostart
         return vm

@@ -24,7 +24,8 @@ struct Media: AsyncParsableCommand {
             abstract: "Copy a file into the library.",
             discussion: """
                 The file may be anywhere: it is read with your rights. Its name in the library is \
-                its own, with '-' for what may not be in a name.
+                its own, with '-' for what may not be in a name. ctrl-C cancels it, and \
+                nothing is left.
 
                 EXAMPLES:
                   neuron-vm media import ~/Downloads/debian-12-amd64-netinst.iso --name debian.iso
@@ -47,7 +48,10 @@ struct Media: AsyncParsableCommand {
             // What is wrong with the file is told before anything is started for it.
             let local = try LocalFile(file, to: "import")
             let medium = try name ?? Self.name(for: local.path)
-            let path = try await service.connect().importMedium(medium, from: local.file)
+            let client = try await service.connect()
+            let path = try await client.following(.importMedia, "importing \(medium)", on: .name(medium)) {
+                try await client.importMedium(medium, from: local.file)
+            }
             try Output.write("imported \(medium) (\(Printable.escape(path)))\n")
         }
 
