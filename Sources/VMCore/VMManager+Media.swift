@@ -23,10 +23,11 @@ extension VMManager {
             try claims.beginImport(name)
             var isMade = false
             do throws(VMError) {
+                let contents = try await contents(of: file, headBytes: 0)
                 guard try await !hypervisor.hasMedium(named: name.rawValue) else {
                     throw VMError(.alreadyExists, "there is a medium of that name")
                 }
-                let path = try await addMedium(name, try await contents(of: file, headBytes: 0), &isMade, progress)
+                let path = try await addMedium(name, contents, &isMade, progress)
                 claims.endImport(name)
                 return path
             } catch {
@@ -45,7 +46,8 @@ extension VMManager {
             try await checkIsReady("remove", name.rawValue)
             try claims.beginRemoval(name)
             defer { claims.endRemoval(name) }
-            guard try await hypervisor.hasMedium(named: name.rawValue) else {
+            guard try await hypervisor.media().contains(where: { NameBytes($0.name) == NameBytes(name.rawValue) })
+            else {
                 throw VMError(.notFound, "there is no medium of that name")
             }
             let path = try await hypervisor.pathOfMedium(named: name.rawValue)

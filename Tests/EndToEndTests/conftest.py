@@ -14,7 +14,7 @@ from support import canary  # noqa: E402 (the version is asked for first)
 from support.bus import Client, Recorder  # noqa: E402
 from support.guest import Console, foreign_xml  # noqa: E402
 from support.polkit import FakePolkit, Polkitd  # noqa: E402
-from support.system import DISKS, Libvirtd, Service, domains, run, virsh  # noqa: E402
+from support.system import DISKS, Libvirtd, Service, domains, media_files, run, virsh  # noqa: E402
 from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
@@ -67,7 +67,7 @@ class VMs:
     def remove(name):
         virsh("destroy", name, check=False)
         virsh("undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", check=False)
-        for disk in DISKS.glob(f"{name}-*.qcow2"):
+        for disk in (*DISKS.glob(f"{name}-*.qcow2"), *DISKS.glob(f"{name}-*.raw")):
             disk.unlink()
 
     def tear_down(self):
@@ -95,11 +95,12 @@ def canaries():
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request, service):
-    """After each test libvirt has no VM and no disk, and the service is the process that it was."""
+    """After each test libvirt has no VM, no disk and no medium, and the service is the process that it was."""
     pid = service.pid
     yield
     assert domains() == []
     assert list(DISKS.iterdir()) == []
+    assert media_files() == []
     assert service.is_running, "the service has ended"
     assert service.pid == pid or request.node.get_closest_marker("restarts_service")
 
@@ -167,7 +168,7 @@ def media():
     source = pathlib.Path(os.environ["NEURON_TEST_MEDIA"])
     target = pathlib.Path("/var/tmp/neuron-test-media")
     target.mkdir(exist_ok=True)
-    for file in source.glob("*.iso"):
+    for file in (*source.glob("*.iso"), *source.glob("*.img")):
         shutil.copy(file, target)
     shutil.copy("/usr/lib/ipxe/ipxe.iso", target)
     return target

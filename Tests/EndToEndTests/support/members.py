@@ -48,6 +48,7 @@ PUBLIC = {
     (MANAGER_INTERFACE, "GetVM"): ("(s)", lambda stage, path: (stage["running"].name,)),
     (MANAGER_INTERFACE, "GetVMByUUID"): ("(s)", lambda stage, path: (stage["running"].uuid,)),
     (MANAGER_INTERFACE, "ListTemplates"): ("()", lambda stage, path: ()),
+    (MANAGER_INTERFACE, "ListMedia"): ("()", lambda stage, path: ()),
     (MANAGER_INTERFACE, "GetPermissions"): ("(o)", lambda stage, path: (stage["running"].path,)),
     (MANAGER_INTERFACE, "CheckHost"): ("()", lambda stage, path: ()),
 }
@@ -89,6 +90,7 @@ class Call(NamedTuple):
     error: str | None = None
     action: str | None = None
     details: dict = {}
+    files: int = 0
 
     def __str__(self):
         return f"{self.interface}.{self.member}{self.arguments} at {self.path}"
@@ -127,6 +129,18 @@ def creation(member, stage, uid, harmless):
     return Call(MANAGER, MANAGER_INTERFACE, member, signature, arguments, error, "create", details)
 
 
+def medium(member):
+    """A call of ImportMedia or RemoveMedia: what is handed over is no file, and there is no such medium."""
+    details = {"vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": ""}
+    if member == "RemoveMedia":
+        return Call(
+            MANAGER, MANAGER_INTERFACE, member, "(s)", ("no-such.iso",), ERROR + "NotFound", "create", details
+        )
+    arguments = ("no-such.iso", 0, options({}))
+    error = ERROR + "InvalidArgument"
+    return Call(MANAGER, MANAGER_INTERFACE, member, "(sha{sv})", arguments, error, "create", details, files=1)
+
+
 def call_of_method(path, interface, member, stage, uid, harmless):
     """A call of a method that introspection has named.
 
@@ -137,6 +151,8 @@ def call_of_method(path, interface, member, stage, uid, harmless):
         return Call(path, interface, member, signature, arguments(stage, path))
     if (interface, member) in ((MANAGER_INTERFACE, "CreateVM"), (MANAGER_INTERFACE, "RenderTemplate")):
         return creation(member, stage, uid, harmless)
+    if interface == MANAGER_INTERFACE and member in ("ImportMedia", "RemoveMedia"):
+        return medium(member)
     known = {MANAGER_INTERFACE: BY_NAME, VM_INTERFACE: VM_METHODS}.get(interface, {})
     if member not in known:
         raise KeyError(f"{interface}.{member}")
