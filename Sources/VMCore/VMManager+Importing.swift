@@ -51,10 +51,16 @@ extension VMManager {
         let names = configuration.mediaInUse
         try claims.beginUse(names)
         defer { claims.endUse(names) }
-        let copies = configuration.iso != nil || configuration.diskImage != nil
-        if copies { try claims.beginCopy() }
-        defer { if copies { claims.endCopy() } }
-        return try await body(try await sources(of: configuration))
+        let sources = try await sources(of: configuration)
+        guard sources.iso != nil || sources.image != nil else { return try await body(sources) }
+        do throws(VMError) {
+            try claims.beginCopy()
+        } catch {
+            if let name = sources.isoName { claims.endImport(name) }
+            throw error
+        }
+        defer { claims.endCopy() }
+        return try await body(sources)
     }
 
     private func sources(of configuration: VMConfiguration) async throws(VMError) -> CreationSources {

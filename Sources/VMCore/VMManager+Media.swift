@@ -18,12 +18,12 @@ extension VMManager {
     ) async throws(VMError) -> String {
         do throws(VMError) {
             try await checkIsReady("import", name.rawValue)
+            let contents = try await contents(of: file, headBytes: 0)
             try claims.beginCopy()
             defer { claims.endCopy() }
             try claims.beginImport(name)
             var isMade = false
             do throws(VMError) {
-                let contents = try await contents(of: file, headBytes: 0)
                 guard try await !hypervisor.hasMedium(named: name.rawValue) else {
                     throw VMError(.alreadyExists, "there is a medium of that name")
                 }

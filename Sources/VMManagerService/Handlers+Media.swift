@@ -12,14 +12,14 @@ extension Handlers {
         let name = try MediaName(call.arguments[0].stringValue ?? "")
         let options = try OptionReader(call.arguments[2])
         try options.finish()
-        return Prepared { [manager] _ throws(VMError) in
+        return Prepared(name) { [manager] _ throws(VMError) in
             [.string(try await manager.importMedium(name, from: ImportFile(file)))]
         }
     }
 
     func prepareRemoval(_ call: MethodCall) async throws(VMError) -> Prepared {
         let name = try MediaName(call.arguments.first?.stringValue ?? "")
-        return Prepared { [manager] _ throws(VMError) in
+        return Prepared(name) { [manager] _ throws(VMError) in
             try await manager.removeMedium(name)
             return []
         }

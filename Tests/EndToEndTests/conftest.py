@@ -14,7 +14,7 @@ from support import canary  # noqa: E402 (the version is asked for first)
 from support.bus import Client, Recorder  # noqa: E402
 from support.guest import Console, foreign_xml  # noqa: E402
 from support.polkit import FakePolkit, Polkitd  # noqa: E402
-from support.system import DISKS, Libvirtd, Service, domains, media_files, run, virsh  # noqa: E402
+from support.system import DISKS, MEDIA, Libvirtd, Service, domains, media_files, run, virsh  # noqa: E402
 from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
@@ -69,6 +69,8 @@ class VMs:
         virsh("undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", check=False)
         for disk in (*DISKS.glob(f"{name}-*.qcow2"), *DISKS.glob(f"{name}-*.raw")):
             disk.unlink()
+        # A medium that was handed over for the VM bears its name.
+        MEDIA.joinpath(f"{name}.iso").unlink(missing_ok=True)
 
     def tear_down(self):
         while self.undo:

@@ -131,7 +131,10 @@ def creation(member, stage, uid, harmless):
 
 def medium(member):
     """A call of ImportMedia or RemoveMedia: what is handed over is no file, and there is no such medium."""
-    details = {"vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": ""}
+    details = {
+        "vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": "", "media.name": "no-such.iso",
+        "polkit.message": "Authentication is required to import or remove the medium $(media.name)",
+    }  # fmt: skip
     if member == "RemoveMedia":
         return Call(
             MANAGER, MANAGER_INTERFACE, member, "(s)", ("no-such.iso",), ERROR + "NotFound", "create", details
