@@ -222,15 +222,15 @@ extension VMManager {
     /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
     /// stays taken. What cannot be removed is named in the log: the caller has the first error.
     private func undoCreation(of configuration: VMConfiguration, _ undo: Undo) async {
-        if let iso = undo.iso { await takeBackMedium(iso, isMade: undo.isoIsMade) }
-        guard await !takeBack(undo, configuration) else { return await giveUp(configuration) }
+        guard await !takeBack(undo, configuration) else { return await giveUp(configuration, undo) }
         Task {
             repeat { await inventory.waitForConnection() } while await !takeBack(undo, configuration)
-            await giveUp(configuration)
+            await giveUp(configuration, undo)
         }
     }
 
-    private func giveUp(_ configuration: VMConfiguration) async {
+    private func giveUp(_ configuration: VMConfiguration, _ undo: Undo) async {
+        if let iso = undo.iso { await takeBackMedium(iso, isMade: undo.isoIsMade) }
         await inventory.abandonCreating(configuration.uuid)
         try? await inventory.refresh(configuration.uuid)
     }

@@ -164,6 +164,48 @@ def polkit(no_polkit):
     fake.close()
 
 
+@pytest.fixture
+def library(client, vms):
+    """Takes back every medium at the end, after the VMs that have them."""
+    vms.undo.insert(0, lambda: [file.unlink() for file in media_files()])
+    return lambda: {name: size for name, size in client.manager("ListMedia") if name != "canary"}
+
+
+@pytest.fixture
+def small_library(client, vms):
+    """A library on a file system of its own: a function that gives it a size in MiB."""
+    place = pathlib.Path("/run/small-library")
+    place.mkdir()
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+
+    def mount(mebibytes):
+        run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}M", "library", str(place))
+        virsh("pool-define-as", "neuron-media", "dir", "--target", str(place))
+        virsh("pool-start", "neuron-media")
+        return place
+
+    yield mount
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+    run("umount", "--lazy", str(place), check=False)
+    place.rmdir()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Makes a file of random bytes of so many MiB."""
+
+    def make(name="medium.iso", mebibytes=3):
+        path = tmp_path / name
+        with open(path, "wb") as output:
+            for _ in range(mebibytes):
+                output.write(os.urandom(1 << 20))
+        return path
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def media():
     """The test media, where QEMU's user can read them."""

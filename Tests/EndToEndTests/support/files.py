@@ -6,8 +6,11 @@ import struct
 
 from gi.repository import Gio, GLib
 
-from .bus import MANAGER, MANAGER_INTERFACE, BusError
+from .bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, options
 from .system import run
+
+# What a VM is to have that only shows that it can be made.
+SMALL = options({"type": "linux", "memory_mb": 256, "vcpus": 1})
 
 
 def call_with_files(client, member, signature, arguments, descriptors, timeout=120):
@@ -28,6 +31,16 @@ def call_with_files(client, member, signature, arguments, descriptors, timeout=1
         raise BusError(name, error.message) from None
     values = reply.unpack()
     return values[0] if values else None
+
+
+def fails(call, *arguments, **keywords):
+    """The code and the text of the error that a call ends with."""
+    try:
+        call(*arguments, **keywords)
+    except BusError as error:
+        assert error.name.startswith(ERROR), error.name
+        return error.name.removeprefix(ERROR), error.message
+    raise AssertionError("it has not failed")
 
 
 def import_media(client, name, descriptor, timeout=120):
@@ -81,16 +94,9 @@ def with_snapshot(path):
     return path
 
 
-def encrypted(path):
-    secret = ("--object", "secret,id=s,data=secret")
-    run("qemu-img", "create", "-q", "-f", "qcow2", *secret, "-o", "encrypt.format=luks,encrypt.key-secret=s",
-        str(path), "64M")  # fmt: skip
-    return path
-
-
 def luks(path):
-    run("qemu-img", "create", "-q", "-f", "luks", "--object", "secret,id=s,data=secret", "-o", "key-secret=s",
-        str(path), "16M")  # fmt: skip
+    """The beginning of one; qemu-img would measure for a while how fast this machine is."""
+    path.write_bytes(b"LUKS\xba\xbe\x00\x01" + bytes(1 << 20))
     return path
 
 
@@ -121,7 +127,7 @@ REFUSED = {
     "unknown feature": (lambda p: patched(p, (72, ">Q", 1 << 40)), "not known"),
     "old encryption": (lambda p: patched(p, (32, ">I", 1)), "encrypted"),
     "huge header": (lambda p: patched(p, (100, ">I", 2**32 - 8)), "header"),
-    "encryption": (encrypted, "encrypted"),
+    "encryption": (lambda p: patched(p, (32, ">I", 2)), "encrypted"),
     "LUKS": (luks, "encrypted"),
     "snapshot": (with_snapshot, "snapshots"),
     "VMDK": (lambda p: converted(p, "vmdk"), "VMDK"),
