@@ -83,7 +83,7 @@ struct MessageDecoder {
             descriptorsLeft -= 1
             // The descriptor is a duplicate that belongs to the receiver, close-on-exec.
             let descriptor: Int32 = Self.fixed(-1, &iterator)
-            guard descriptor >= 0 else { throw .failed("cannot receive a file descriptor") }
+            guard descriptor >= 0 else { throw .invalidArgs("a file descriptor did not come with the message") }
             return .unixFD(UnixFD(owning: descriptor))
         case .variant: return .variant(try variant(&iterator, depth: depth))
         case .array(.byte):

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// An open file that is read from, wherever its bytes come from: each step has a deadline, because a file system may be another
 /// program, which need not answer.
@@ -19,6 +20,8 @@ public final class SourceFile: Sendable {
     public enum Failure: Error, Hashable {
         /// It ends before what was asked for.
         case endsEarly
+        /// It did not answer in time.
+        case doesNotAnswer
         /// The `errno` of a call.
         case system(Int32)
     }
@@ -27,6 +30,7 @@ public final class SourceFile: Sendable {
     /// Whoever closes the descriptor; a read that hangs keeps it.
     private let owner: any Sendable
     private let pool: BlockingPool
+    private let asks = Atomic(false)
 
     /// - Parameters:
     ///   - owner: closes the descriptor when it goes; it is held as long as anything reads.
@@ -38,9 +42,9 @@ public final class SourceFile: Sendable {
     }
 
     /// What it is. Calls `fstat` and `fcntl(F_GETFL)`.
-    /// - Throws: ``Failure``; `LibvirtError` `.deadlineExceeded`.
+    /// - Throws: ``Failure``.
     public func facts(deadline: Duration) async throws -> Facts {
-        try await pool.run(deadline: deadline, operation: "fstat") { [self] in
+        try await run("fstat", deadline) { [self] in
             var status = stat()
             guard fstat(descriptor, &status) == 0 else { throw Failure.system(errno) }
             let flags = fcntl(descriptor, F_GETFL)
@@ -51,62 +55,46 @@ public final class SourceFile: Sendable {
     }
 
     /// Reads that many bytes from there; the file's own position stays as it is. Calls `pread`.
-    /// - Throws: ``Failure``; `LibvirtError` `.deadlineExceeded`.
+    /// - Throws: ``Failure``.
     public func read(at offset: UInt64, count: Int, deadline: Duration) async throws -> [UInt8] {
-        try await pool.run(deadline: deadline, operation: "pread") { [self] in
+        try await run("pread", deadline) { [self] in
             try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-                while filled < count {
-                    let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled...])
-                    guard let position = off_t(exactly: offset + UInt64(filled)) else { throw Failure.system(EINVAL) }
-                    let got = pread(descriptor, rest.baseAddress, rest.count, position)
-                    if got > 0 {
-                        filled += got
-                    } else if got == 0 {
-                        throw Failure.endsEarly
-                    } else if errno != EINTR {
-                        throw Failure.system(errno)
-                    }
-                }
+                try fill(UnsafeMutableRawBufferPointer(buffer), from: offset)
+                filled = count
             }
         }
     }
-}
 
-extension StorageVolume {
-    /// How much is read and sent in one step, in bytes: a few whole messages, and less than what malloc gives back to the system each
-    /// time.
-    private static let stepBytes = 3 * VolumeUpload.messageBytes
-
-    /// Writes a file into the volume, from its beginning. The next part is read while one is sent.
-    ///
-    /// When it throws, or its task is cancelled, the stream is given up, and the volume holds some of the bytes or none.
-    /// - Parameters:
-    ///   - head: the file's first bytes, which were read before; they are not read again.
-    ///   - length: how many bytes of the file there are to be. What it has more is left out.
-    ///   - progress: is told of the bytes that are done, of all.
-    public func upload(
-        _ head: [UInt8], of file: SourceFile, length: UInt64, stepDeadline: Duration = .seconds(30),
-        progress: @Sendable (_ done: UInt64, _ total: UInt64) -> Void
-    ) async throws {
-        let upload = try await beginUpload(length: length)
+    private func run<Value: Sendable>(
+        _ operation: String, _ deadline: Duration, _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
         do {
-            var part = head.count <= length ? head : Array(head.prefix(Int(clamping: length)))
-            var done: UInt64 = 0
-            while true {
-                let offset = done + UInt64(part.count)
-                let count = Int(clamping: min(length - offset, UInt64(Self.stepBytes)))
-                async let next = count == 0 ? [] : file.read(at: offset, count: count, deadline: stepDeadline)
-                if !part.isEmpty { try await upload.send(part) }
-                done = offset
-                progress(done, length)
-                part = try await next
-                if part.isEmpty { break }
+            return try await pool.run(deadline: deadline, operation: operation, body)
+        } catch let error as LibvirtError where error.kind == .deadlineExceeded {
+            throw Failure.doesNotAnswer
+        }
+    }
+
+    /// Whether a read is under way, perhaps one that never ends.
+    var isAsked: Bool { asks.load(ordering: .relaxed) }
+
+    /// Fills the buffer with the bytes from there. Blocks.
+    func fill(_ buffer: UnsafeMutableRawBufferPointer, from offset: UInt64) throws {
+        asks.store(true, ordering: .relaxed)
+        defer { asks.store(false, ordering: .relaxed) }
+        var filled = 0
+        while filled < buffer.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+            let (position, overflow) = offset.addingReportingOverflow(UInt64(filled))
+            guard !overflow, let position = off_t(exactly: position) else { throw Failure.system(EINVAL) }
+            let got = pread(descriptor, rest.baseAddress, rest.count, position)
+            if got > 0 {
+                filled += got
+            } else if got == 0 {
+                throw Failure.endsEarly
+            } else if errno != EINTR {
+                throw Failure.system(errno)
             }
-            try await upload.finish()
-        } catch {
-            // A task of its own: the one that was cancelled makes no calls any more.
-            await Task { try? await upload.abort() }.value
-            throw error
         }
     }
 }

@@ -63,7 +63,7 @@ extension LibvirtHypervisor {
             do {
                 try await connection.volume(path: path).upload(
                     contents.head, of: contents.file.map { SourceFile($0) } ?? .none, length: contents.sizeBytes,
-                    stepDeadline: readDeadline, progress: progress)
+                    deadline: readDeadline, progress: progress)
                 await Self.close(connection)
             } catch {
                 await Self.close(connection)
@@ -80,8 +80,6 @@ extension LibvirtHypervisor {
     private static func failure(_ error: any Error, writingTo pool: VolumePool) async -> any Error {
         switch error {
         case let failure as SourceFile.Failure: VMError(failure)
-        case let error as LibvirtError where error.operation == "pread" && error.kind == .deadlineExceeded:
-            VMError.fileDoesNotAnswer
         case let error as LibvirtError where error.systemErrno == ENOSPC || error.systemErrno == EDQUOT:
             await pool.noSpace(VMError.Cause(error))
         default: error
@@ -94,8 +92,8 @@ extension LibvirtHypervisor {
             return try await body()
         } catch let failure as SourceFile.Failure {
             throw VMError(failure)
-        } catch is LibvirtError {
-            throw .fileDoesNotAnswer
+        } catch let error as LibvirtError {
+            throw VMError(error, connectionIsLost: false)
         } catch {
             throw VMError(.cancelled, "it was given up")
         }
@@ -121,11 +119,9 @@ extension SourceFile {
 }
 
 extension VMError {
-    fileprivate static let fileDoesNotAnswer = VMError(
-        .timeout, "the file gives no bytes; its file system may not answer")
-
     fileprivate init(_ failure: SourceFile.Failure) {
         switch failure {
+        case .doesNotAnswer: self.init(.timeout, "the file gives no bytes; its file system may not answer")
         case .endsEarly: self.init(.invalidArgument, "the file became shorter while it was read")
         case .system(let number):
             self.init(.invalidArgument, "the file cannot be read: \(String(cString: strerror(number)))")

@@ -75,13 +75,15 @@ actor VolumePool {
         } catch let error as LibvirtError where error.code == .operationInvalid {
             throw VMError(.alreadyExists, "there is a file of that name", cause: VMError.Cause(error))
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .storageVolExist {
-            // libvirt removes what it began. That the space ran out it says in words only, so it is measured.
-            try await pool.refresh()
-            guard try await pool.info().available >= Self.leastFreeBytes else {
-                throw noSpace(VMError.Cause(error))
-            }
-            throw error
+            // libvirt removes what it began.
+            throw try await cause(of: error, in: pool)
         }
+    }
+
+    /// That the space ran out libvirt says in words only, so it is measured.
+    private func cause(of error: LibvirtError, in pool: StoragePool) async throws -> any Error {
+        await refresh(pool)
+        return try await pool.info().available >= Self.leastFreeBytes ? error : noSpace(VMError.Cause(error))
     }
 
     /// The volume of that name, where there is one.
@@ -117,16 +119,13 @@ actor VolumePool {
     }
 
     func grow(_ fileName: String, to sizeBytes: UInt64) async throws {
-        guard let volume = try await volume(fileName) else { throw VMError(.failed, "the new disk has disappeared") }
+        guard let pool = try await existing(), let volume = try await volume(fileName) else {
+            throw VMError(.failed, "the new disk has disappeared")
+        }
         do {
             try await volume.resize(to: sizeBytes, deadline: .seconds(120))
-        } catch let error as LibvirtError where error.code == .operationFailed {
-            // libvirt wants room for all of it, though it takes none yet; it says so in words only.
-            let available = try await existing()?.info().available ?? .max
-            guard try await volume.info().capacity.addingClamped(available) >= sizeBytes else {
-                throw noSpace(VMError.Cause(error))
-            }
-            throw error
+        } catch let error as LibvirtError where error.kind == .libvirt {
+            throw try await cause(of: error, in: pool)
         }
     }
 

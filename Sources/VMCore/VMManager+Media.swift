@@ -21,8 +21,9 @@ extension VMManager {
     ) async throws(VMError) -> String {
         do throws(VMError) {
             try await checkIsReady("import", name.rawValue)
+            let contents = try await contents(of: file, headBytes: 0)
             try claims.beginImport(name)
-            let (job, path, contents) = try await beginImport(of: name, from: file, by: uid)
+            let (job, path) = try await beginImport(of: name, by: uid)
             let work: @Sendable (JobControl) async throws(VMError) -> Void = { job throws(VMError) in
                 try await self.carryOutImport(of: name, path, contents, by: uid, job)
             }
@@ -39,16 +40,15 @@ extension VMManager {
 
     /// What can be said at once. The name is taken already, and free again if this throws.
     private func beginImport(
-        of name: MediaName, from file: ImportFile, by uid: UInt32
-    ) async throws(VMError) -> (JobControl, path: String, ImportContents) {
+        of name: MediaName, by uid: UInt32
+    ) async throws(VMError) -> (JobControl, path: String) {
         do throws(VMError) {
             guard try await !hypervisor.hasMedium(named: name.rawValue) else {
                 throw VMError(.alreadyExists, "there is a medium of that name")
             }
             let path = try await hypervisor.pathOfMedium(named: name.rawValue)
-            let contents = try await contents(of: file, headBytes: 0)
             let order = Jobs.Order(.importMedia, name.rawValue, by: uid, isCancelable: true)
-            return (try await jobs.begin(order), path, contents)
+            return (try await jobs.begin(order), path)
         } catch {
             claims.endImport(name)
             throw error
@@ -106,7 +106,8 @@ extension VMManager {
             try await checkIsReady("remove", name.rawValue)
             try claims.beginRemoval(name)
             defer { claims.endRemoval(name) }
-            guard try await hypervisor.hasMedium(named: name.rawValue) else {
+            guard try await hypervisor.media().contains(where: { NameBytes($0.name) == NameBytes(name.rawValue) })
+            else {
                 throw VMError(.notFound, "there is no medium of that name")
             }
             let path = try await hypervisor.pathOfMedium(named: name.rawValue)

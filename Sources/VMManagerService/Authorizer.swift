@@ -31,6 +31,8 @@ struct Authorizer: Sendable {
         let template: String
         /// What a new VM takes of the host, as `option=value`.
         var resources: [String] = []
+        /// A medium of the library, where no VM is acted on.
+        var medium: MediaName?
 
         init(_ vm: VM) {
             name = vm.name
@@ -65,6 +67,11 @@ struct Authorizer: Sendable {
                 ("vm.name", ForeignText.quotable(name)), ("vm.uuid", uuid), ("vm.owner", owner.map(String.init) ?? ""),
                 ("vm.template", ForeignText.quotable(template)),
             ]
+            if let medium {
+                // The action's own words are about a VM.
+                let words = "Authentication is required to import or remove the medium $(media.name)"
+                return known + [("media.name", medium.rawValue), ("polkit.message", words)]
+            }
             guard !resources.isEmpty else { return known }
             let text = ForeignText.quotable(resources.joined(separator: " "), limit: Authorizer.resourcesLimit)
             return known + [("vm.resources", text)]

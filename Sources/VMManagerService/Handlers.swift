@@ -40,9 +40,11 @@ struct Handlers: Sendable {
             self.run = run
         }
 
-        /// What concerns no VM.
-        init(run: @escaping Run) {
-            target = { _ in Authorizer.Target() }
+        /// What concerns a medium and no VM.
+        init(_ medium: MediaName, run: @escaping Run) {
+            var target = Authorizer.Target()
+            target.medium = medium
+            self.target = { [target] _ in target }
             furtherActions = []
             starter = nil
             self.run = run

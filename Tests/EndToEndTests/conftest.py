@@ -14,7 +14,9 @@ from support import canary  # noqa: E402 (the version is asked for first)
 from support.bus import Client, Recorder  # noqa: E402
 from support.guest import Console, foreign_xml  # noqa: E402
 from support.polkit import FakePolkit, Polkitd  # noqa: E402
-from support.system import DISKS, INTENTS, Libvirtd, Service, domains, run, virsh, wait_until  # noqa: E402
+from support.system import (  # noqa: E402
+    DISKS, INTENTS, MEDIA, Libvirtd, Service, domains, media_files, run, virsh, wait_until,
+)  # fmt: skip
 from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
@@ -67,8 +69,10 @@ class VMs:
     def remove(name):
         virsh("destroy", name, check=False)
         virsh("undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", check=False)
-        for disk in DISKS.glob(f"{name}-*.qcow2"):
+        for disk in (*DISKS.glob(f"{name}-*.qcow2"), *DISKS.glob(f"{name}-*.raw")):
             disk.unlink()
+        # A medium that was handed over for the VM bears its name.
+        MEDIA.joinpath(f"{name}.iso").unlink(missing_ok=True)
 
     def tear_down(self):
         while self.undo:
@@ -95,13 +99,14 @@ def canaries():
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind(request, service):
-    """After each test libvirt has no VM and no disk, and the service is the process that it was."""
+    """After each test libvirt has no VM, no disk and no medium, and the service is the process that it was."""
     pid = service.pid
     yield
     assert domains() == []
     assert list(DISKS.iterdir()) == []
     # What libvirt has not answered is looked after once more before it is forgotten.
     wait_until(lambda: list(INTENTS.iterdir()) == [], "end of what was noted")
+    assert media_files() == []
     assert service.is_running, "the service has ended"
     assert service.pid == pid or request.node.get_closest_marker("restarts_service")
 
@@ -163,13 +168,55 @@ def polkit(no_polkit):
     fake.close()
 
 
+@pytest.fixture
+def library(client, vms):
+    """Takes back every medium at the end, after the VMs that have them."""
+    vms.undo.insert(0, lambda: [file.unlink() for file in media_files()])
+    return lambda: {name: size for name, size in client.manager("ListMedia") if name != "canary"}
+
+
+@pytest.fixture
+def small_library(client, vms):
+    """A library on a file system of its own: a function that gives it a size in MiB."""
+    place = pathlib.Path("/run/small-library")
+    place.mkdir()
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+
+    def mount(mebibytes):
+        run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}M", "library", str(place))
+        virsh("pool-define-as", "neuron-media", "dir", "--target", str(place))
+        virsh("pool-start", "neuron-media")
+        return place
+
+    yield mount
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+    run("umount", "--lazy", str(place), check=False)
+    place.rmdir()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Makes a file of random bytes of so many MiB."""
+
+    def make(name="medium.iso", mebibytes=3):
+        path = tmp_path / name
+        with open(path, "wb") as output:
+            for _ in range(mebibytes):
+                output.write(os.urandom(1 << 20))
+        return path
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def media():
     """The test media, where QEMU's user can read them."""
     source = pathlib.Path(os.environ["NEURON_TEST_MEDIA"])
     target = pathlib.Path("/var/tmp/neuron-test-media")
     target.mkdir(exist_ok=True)
-    for file in source.glob("*.iso"):
+    for file in (*source.glob("*.iso"), *source.glob("*.img")):
         shutil.copy(file, target)
     shutil.copy("/usr/lib/ipxe/ipxe.iso", target)
     return target

@@ -37,19 +37,30 @@ def test_the_policy_allows_nothing_beyond_this_service():
             if section.attrib == {"user": "root"}:
                 continue
             assert section.attrib == {"context": "default"}
-            # No descriptors: nothing takes any, and who sends some could have the service run out of them.
+            # As many descriptors as the method takes: who sends more could have the service run out of them.
             assert set(rule.attrib) - {"send_member"} == {"send_destination", "send_interface", "max_fds"}
-            assert rule.get("max_fds") == "0"
+            member = rule.get("send_member")
+            assert rule.get("max_fds") == {"ImportMedia": "1", "CreateVM": "2", None: "0"}[member]
             interfaces.add(rule.get("send_interface"))
     assert owners == {"root", "neuron-vm"}
     assert interfaces == INTERFACES
 
 
-def test_the_bus_lets_nobody_send_descriptors(client, users):
+def test_the_bus_lets_descriptors_pass_only_to_who_takes_them(client, users):
     user = users.nobody()
     assert user.outcome(MANAGER, MANAGER_INTERFACE, "ListVMs", files=0).error is None
-    outcome = user.outcome(MANAGER, MANAGER_INTERFACE, "ListVMs", files=1)
-    assert (outcome.error, outcome.sender) == (STANDARD_ERROR + "AccessDenied", "org.freedesktop.DBus")
+    denied = (STANDARD_ERROR + "AccessDenied", "org.freedesktop.DBus")
+    for interface, member, files in (
+        (MANAGER_INTERFACE, "ListVMs", 1), (MANAGER_INTERFACE, "RenderTemplate", 1), (MANAGER_INTERFACE, "StartVM", 1),
+        (MANAGER_INTERFACE, "ImportMedia", 2), (MANAGER_INTERFACE, "CreateVM", 3), (VM_INTERFACE, "Start", 1),
+        (VM_INTERFACE, "CreateVM", 1), (PROPERTIES, "GetAll", 1), (None, "ImportMedia", 1), (None, "CreateVM", 1),
+    ):  # fmt: skip
+        outcome = user.outcome(MANAGER, interface, member, files=files)
+        assert (outcome.error, outcome.sender) == denied, (interface, member, files)
+    # With as many as they take the calls pass the bus; it is the service that finds their arguments wrong.
+    for member, files in (("ImportMedia", 0), ("ImportMedia", 1), ("CreateVM", 1), ("CreateVM", 2)):
+        outcome = user.outcome(MANAGER, MANAGER_INTERFACE, member, files=files)
+        assert outcome.error == STANDARD_ERROR + "InvalidArgs" and outcome.sender != denied[1], (member, files)
 
 
 def test_each_polkit_action_asks_by_itself():

@@ -26,13 +26,24 @@ def run_as_typed(script, directory):
 def test_a_first_vm(vms, media, tmp_path):
     iso = "debian-12-amd64-netinst.iso"
     shutil.copy(media / "guest.iso", tmp_path / iso)
-    vms.later((MEDIA / iso).unlink)
     vms.later(lambda: vms.remove("web"))
     create, stop = block("A first VM").rsplit("\n", 1)
-    assert len(create.splitlines()) == 4
+    assert len(create.splitlines()) == 3
     assert "web" in run_as_typed(create, tmp_path).splitlines()[-1]
     assert stop == "neuron-vm stop web --force"
     run_as_typed(stop, tmp_path)
+
+
+def test_media_and_disk_images(vms, media, tmp_path, monkeypatch):
+    (tmp_path / "Downloads").mkdir()
+    shutil.copy(media / "guest.iso", tmp_path / "Downloads" / "Win11.iso")
+    image = str(tmp_path / "debian-12-generic-amd64.qcow2")
+    run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(media / "guest.img"), image)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    vms.later(lambda: vms.remove("cloud"))
+    output = run_as_typed(block("Media and disk images"), tmp_path).splitlines()
+    assert output[0] == f"imported Win11.iso ({MEDIA}/Win11.iso)" and output[-1].startswith("created cloud (")
+    assert domains() == ["cloud"] and virsh("domstate", "cloud") == "running"
 
 
 def test_a_mac(vms, media, tmp_path):

@@ -12,7 +12,7 @@ from support import contract, wire
 from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, STANDARD_ERROR, vm_path
 from support.fuzz import Call, Generator, fields
 from support.rawbus import RawBus
-from support.system import DISKS, Usage, domains, virsh
+from support.system import DISKS, Usage, domains, media_files, virsh
 from support.wire import Variant
 
 # `make fuzz` makes many more; a seed that failed is said then.
@@ -152,7 +152,7 @@ def fuzz(client, vms, service):
     generator = Generator(SEED, contract.methods(client, path), contract.parameters(client))
     raw = RawBus()
     # Whatever the outcome, nothing is left behind for the next test.
-    vms.later(lambda: [disk.unlink() for disk in DISKS.iterdir()])
+    vms.later(lambda: [disk.unlink() for disk in (*DISKS.iterdir(), *media_files())])
     vms.later(lambda: [vms.remove(name) for name in domains()])
     vms.later(generator.close)
     vms.later(raw.close)
@@ -188,7 +188,7 @@ def test_random_calls(client, fuzz, service):
     left = [disk.name for disk in DISKS.iterdir()]
     print("disks that were kept as asked:", len(left))
     for name in left:
-        vm, uuid = re.fullmatch("(.*)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\\.qcow2", name).groups()
+        vm, uuid = re.fullmatch("(.*)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\\.(?:qcow2|raw)", name).groups()
         assert {vm, vm_path(uuid)} & fuzz.kept, name
     assert set(fuzz.raw.replies.values()) == {1}
     # The destructive ones did what they do.

@@ -9,8 +9,8 @@ import pytest
 from support import contract
 from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, STANDARD_ERROR
 from support.hostile import (
-    ARGUMENTS, BYTES, DANGEROUS, INVALID, OBJECTS, OPTIONS, TEXTS, UNDECIDED, UUID, always, new_name,
-    numbers_around,
+    ARGUMENTS, BYTES, DANGEROUS, INVALID, OBJECTS, OPTIONS, TEXTS, UNDECIDED, UUID, always, media_name, new_name,
+    numbers_around, path as path_rule,
 )  # fmt: skip
 from support.rawbus import Hangup, RawBus
 from support.system import LibvirtCalls, domains
@@ -21,6 +21,7 @@ from support.wire import Variant
 FIT = {
     "name": "fit", "template": "linux-basic", "uuid": UUID, "interface_name": MANAGER_INTERFACE, "options": {},
     "property_name": "Version", "value": Variant("s", "x"), "autostart": False, "object": MANAGER,
+    "file": 0,
 }  # fmt: skip
 # The numbers that are no template's.
 RANGES = {"timeout": (0, 86_400)}
@@ -49,9 +50,13 @@ class Table:
         self.parameters = contract.parameters(client)
 
     def fit(self, method):
-        """What a call says that has nothing wrong in it: CreateVM that there is such a VM, Stop that it is off."""
+        """What a call says that has nothing wrong in it: CreateVM that there is such a VM, Stop that it is off.
+
+        And ImportMedia that the file is none.
+        """
         outcomes = {
             "CreateVM": ERROR + "AlreadyExists", "RenderTemplate": None, "Get": None, "GetAll": None,
+            "ImportMedia": INVALID, "RemoveMedia": ERROR + "NotFound",
             "Set": STANDARD_ERROR + "PropertyReadOnly",
         }  # fmt: skip
         return outcomes.get(method.name, ERROR + "InvalidState")
@@ -65,7 +70,7 @@ class Table:
         for method in self.methods:
             for argument, kind in method.arguments:
                 what = f"{method.name}'s {argument}"
-                assert kind in ("s", "o", "b", "v", "a{sv}"), f"no row for {what}, which is of type {kind}"
+                assert kind in ("s", "o", "b", "v", "h", "a{sv}"), f"no row for {what}, which is of type {kind}"
                 if kind not in "so":
                     continue
                 # Should the check of names fail, the UUID that is taken ends the call before libvirt sees the name.
@@ -161,7 +166,11 @@ class Outcomes:
             elif look:
                 look(reply)
 
-        self.raw.send_call(path, method.interface, method.name, method.signature, cell.arguments(value), then=check)
+        with open("/dev/null", "rb") as null:
+            self.raw.send_call(
+                path, method.interface, method.name, method.signature, cell.arguments(value), then=check,
+                fds=(null.fileno(),) if "h" in method.signature else (),
+            )  # fmt: skip
 
     def done(self, what):
         self.raw.settle()
@@ -182,6 +191,8 @@ def test_texts_for_every_argument_and_key(raw, table):
                 if wanted is None and cell.method.name == "RenderTemplate":
                     continue
                 if new_name(text) is None and cell.method.name in BY_NAME and cell.place == "name":
+                    continue
+                if wanted == cell.fit and cell.method.name == "RemoveMedia":
                     continue
                 outcomes.call(cell, text, wanted, label)
         outcomes.done(f"{len(TEXTS)} texts for {len(cells)} places")
@@ -213,7 +224,9 @@ def test_texts_that_are_fit_stand_in_the_definition_as_they_are(raw, table):
         if cell.method.name != "RenderTemplate":
             continue
         for label, text in cell.values.items():
-            if cell.rule(text) is None:
+            if cell.rule is path_rule and media_name(text) is None:
+                outcomes.call(cell, text, ERROR + "NotFound", label)
+            elif cell.rule(text) is None:
 
                 def look(reply, text=text, label=label, cell=cell):
                     tree = ElementTree.fromstring(reply.arguments[0])

@@ -104,7 +104,7 @@ class Row:
         # GetPermissions asks polkit much by itself: from another connection, to be told from the rest.
         connection = self.connection if asks else self.connection + 1
         arguments = (call.path, call.interface, call.member, call.signature, call.arguments)
-        outcome = self.user.outcome(*arguments, self.flags, connection)
+        outcome = self.user.outcome(*arguments, self.flags, connection, files=call.files)
         denial = self.denial() if asks else None
         limit = self.column.within if asks or call.member == "GetPermissions" else LIMITS.get(call.member, 1)
         if outcome.error != (denial or call.error):

@@ -27,7 +27,7 @@ polkit.addRule(function(action, subject) {
 """
 # No path at all, or one that leads elsewhere than it says.
 NO_PATHS = [
-    "", "relative", "./a", "../a", "~/a", "/", "//", "/.", "/..", "/a/..", "/a/../b", "/a/./b", MEDIA + "/../canary",
+    "", "rel ative", "./a", "../a", "~/a", "/", "//", "/.", "/..", "/a/..", "/a/../b", "/a/./b", MEDIA + "/../canary",
     MEDIA + "/../../../etc/shadow", "/etc//../etc/shadow", 'json:{"file.filename":"/etc/shadow"}', "nbd:127.0.0.1:1",
     "nbd://127.0.0.1:1/x", "nbd+unix:///x?socket=/run/x", "http://127.0.0.1:1/x", "https://a/x", "ftp://a/x",
     "ssh://a/x",

@@ -134,6 +134,19 @@ def test_each_action_says_what_it_is_about(vms, users, agent):
     assert not any("$(" in message for message in seen.values())
 
 
+def test_what_is_asked_about_media_says_which(users, agent):
+    user = users.other()
+    dialogs = agent(user)
+    for member, signature, arguments in (
+        ("ImportMedia", "(sha{sv})", ("debian.iso", 0, {})), ("RemoveMedia", "(s)", ("debian.iso",)),
+    ):  # fmt: skip
+        files = 1 if member == "ImportMedia" else 0
+        outcome = user.outcome(MANAGER, MANAGER_INTERFACE, member, signature, arguments, INTERACTIVE, files=files)
+        assert outcome.error == DENIED
+    words = "Authentication is required to import or remove the medium debian.iso"
+    assert dialogs.prompts == [(ACTION + "create", words)] * 2
+
+
 def test_who_has_the_password_may(client, vms, users, agent):
     """And is asked for it again: for another VM, and for the same one."""
     (first, first_uuid), (second, second_uuid) = vms.define(), vms.define()

@@ -142,6 +142,9 @@ enum TestImage {
         Refused("header too short", Image.qcow2((100, Image.be(UInt32(96)))), "length"),
         Refused("header of odd length", Image.qcow2((100, Image.be(UInt32(109)))), "length"),
         Refused("header longer than a cluster", Image.qcow2((100, Image.be(UInt32(65_544)))), "length"),
+        Refused(
+            "header longer than what is read", Image.qcow2((20, Image.be(UInt32(21))), (100, Image.be(UInt32(65_544)))),
+            "length"),
         Refused("header of no end", Image.qcow2((100, Image.be(UInt32.max))), "length"),
         Refused("refcounts of 128 bits", Image.qcow2((96, Image.be(UInt32(7)))), "header"),
         Refused("nothing but the magic", [0x51, 0x46, 0x49, 0xfb], "ends within"),

@@ -51,10 +51,13 @@ class Caller:
             order["destination"], order["path"], order["interface"], order["member"]
         )
         message.set_flags(Gio.DBusMessageFlags(order["flags"]))
-        if order["files"]:
+        if order["files"] or order["paths"]:
             files = Gio.UnixFDList.new()
             for _ in range(order["files"]):
                 files.append(0)
+            for path in order["paths"]:
+                with open(path, "rb") as file:
+                    files.append(file.fileno())
             message.set_unix_fd_list(files)
         if order["body"] != "()":
             message.set_body(GLib.Variant.parse(None, order["body"], None, None))

@@ -9,7 +9,7 @@ from .bus import MANAGER, VM_INTERFACE
 DOC = "org.gtk.GDBus.DocString"
 # "memory_mb t", "iso_path s: the medium", "parameters a{sv}."
 OPTION = re.compile(r"\b([a-z][a-z0-9_]*) (a\{sv\}|as|[ybnqiuxtdsogh])(?=[:;.,]|$)")
-SAME_OPTIONS = re.compile(r"As for (\w+), without (\w+) and (\w+)\.")
+SAME_OPTIONS = re.compile(r"As for (\w+), without ([\w, ]+)\.")
 RANGE = re.compile(r"an integer from (\d+) to (\d+)")
 
 
@@ -70,7 +70,8 @@ def _options(text, by_name):
     same = SAME_OPTIONS.match(text)
     if not same:
         return dict(OPTION.findall(text))
-    return {key: kind for key, kind in by_name[same[1]].options.items() if key not in same.groups()[1:]}
+    without = re.findall(r"\w+", same[2])
+    return {key: kind for key, kind in by_name[same[1]].options.items() if key not in without}
 
 
 def parameters(client):

@@ -40,7 +40,8 @@ class Generator:
         self.templates = sorted({parameter.template for parameter in parameters})
         self.texts = list(TEXTS.values())
         opened = [os.open("/dev/null", os.O_RDONLY), os.open("/etc", os.O_PATH)]
-        self.files = [*opened, os.memfd_create("fuzz"), *os.pipe()]
+        # Root's program itself is a regular file, and large enough to be one disk or another.
+        self.files = [*opened, os.memfd_create("fuzz"), *os.pipe(), os.open("/usr/bin/neuron-vm", os.O_RDONLY)]
 
     def close(self):
         for file in self.files:
@@ -86,6 +87,8 @@ class Generator:
         code = kind[0]
         if code in INTEGERS:
             return self.integer(code)
+        if code == "h":
+            return self.random.choice((0, 0, 0, 1, 2**32 - 1))
         if code == "b":
             return self.random.random() < 0.5
         if code == "d":
@@ -173,7 +176,10 @@ class Generator:
         if method.name == "CreateVM" and set(arguments[0]) <= {"."}:
             # Given such a name libvirt deletes what it should not; that it is not given one has tests of its own.
             arguments[0] = "-"
-        return Call(path, method.interface, method.name, method.signature, tuple(arguments))
+        files = ()
+        if "h" in method.signature or (method.name == "CreateVM" and self.random.random() < 0.5):
+            files = tuple(self.random.choice(self.files) for _ in range(self.random.choice((1, 1, 2))))
+        return Call(path, method.interface, method.name, method.signature, tuple(arguments), fds=files)
 
     def wrong(self, method):
         call = self.right(method)

@@ -106,7 +106,14 @@ def text(maximum, pattern="(?s:.*)"):
         is_plain(text) and len(text.encode()) <= maximum and form.fullmatch(text)) else INVALID  # fmt: skip
 
 
+def media_name(text):
+    return None if re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,127}", text) else INVALID
+
+
 def path(text):
+    """Or the name of a medium in the library; that there is none of that name libvirt has to say."""
+    if media_name(text) is None:
+        return None
     parts = [part for part in text.split("/") if part]
     if not text.startswith("/") or len(text.encode()) > 4095 or not parts or {".", ".."} & set(parts):
         return FORBIDDEN
@@ -146,6 +153,8 @@ ARGUMENTS = {
     ("GetPermissions", "object"): always(NOT_FOUND),
     ("GetVMByUUID", "uuid"): existing_uuid,
     ("CreateVM", "name"): new_name,
+    ("ImportMedia", "name"): media_name,
+    ("RemoveMedia", "name"): media_name,
     ("RenderTemplate", "template"): always(NOT_FOUND),
     ("RenderTemplate", "name"): new_name,
     ("Get", "interface_name"): unknown_interface,

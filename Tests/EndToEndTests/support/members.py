@@ -50,6 +50,7 @@ PUBLIC = {
     (MANAGER_INTERFACE, "GetVM"): ("(s)", lambda stage, path: (stage["running"].name,)),
     (MANAGER_INTERFACE, "GetVMByUUID"): ("(s)", lambda stage, path: (stage["running"].uuid,)),
     (MANAGER_INTERFACE, "ListTemplates"): ("()", lambda stage, path: ()),
+    (MANAGER_INTERFACE, "ListMedia"): ("()", lambda stage, path: ()),
     (MANAGER_INTERFACE, "GetPermissions"): ("(o)", lambda stage, path: (stage["running"].path,)),
     (MANAGER_INTERFACE, "CheckHost"): ("()", lambda stage, path: ()),
 }
@@ -99,6 +100,7 @@ class Call(NamedTuple):
     error: str | None = None
     action: str | None = None
     details: dict = {}
+    files: int = 0
 
     def __str__(self):
         return f"{self.interface}.{self.member}{self.arguments} at {self.path}"
@@ -145,6 +147,21 @@ def cancelling(stage, harmless):
     return Call(path, JOB_INTERFACE, "Cancel", "()", (), error, "control.any", details)
 
 
+def medium(member):
+    """A call of ImportMedia or RemoveMedia: what is handed over is no file, and there is no such medium."""
+    details = {
+        "vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": "", "media.name": "no-such.iso",
+        "polkit.message": "Authentication is required to import or remove the medium $(media.name)",
+    }  # fmt: skip
+    if member == "RemoveMedia":
+        return Call(
+            MANAGER, MANAGER_INTERFACE, member, "(s)", ("no-such.iso",), ERROR + "NotFound", "create", details
+        )
+    arguments = ("no-such.iso", 0, options({}))
+    error = ERROR + "InvalidArgument"
+    return Call(MANAGER, MANAGER_INTERFACE, member, "(sha{sv})", arguments, error, "create", details, files=1)
+
+
 def call_of_method(path, interface, member, stage, uid, harmless):
     """A call of a method that introspection has named.
 
@@ -157,6 +174,8 @@ def call_of_method(path, interface, member, stage, uid, harmless):
         return creation(member, stage, uid, harmless)
     if (interface, member) == (JOB_INTERFACE, "Cancel"):
         return cancelling(stage, harmless)
+    if interface == MANAGER_INTERFACE and member in ("ImportMedia", "RemoveMedia"):
+        return medium(member)
     known = {MANAGER_INTERFACE: BY_NAME, VM_INTERFACE: VM_METHODS}.get(interface, {})
     if member not in known:
         raise KeyError(f"{interface}.{member}")

@@ -111,6 +111,8 @@ class RawBus:
             fields[wire.INTERFACE] = interface
         if signature:
             fields[wire.SIGNATURE] = signature
+        if more.get("fds"):
+            fields[wire.UNIX_FDS] = len(more["fds"])
         return self.post(fields, wire.encode(signature, arguments), **more)
 
     def call(self, *arguments, **more):

@@ -29,6 +29,11 @@ def virsh(*arguments, check=True, stdin=None):
     return run(*command, check=check, stdin=stdin).stdout.strip()
 
 
+def media_files():
+    """What is in the library, but for the file that must stay as it is."""
+    return [file for file in MEDIA.iterdir() if file.name != "canary"]
+
+
 def domains():
     """The names of libvirt's domains, of any state."""
     return virsh("list", "--all", "--name").split("\n") if virsh("list", "--all", "--name") else []

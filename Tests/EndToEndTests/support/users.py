@@ -88,13 +88,13 @@ class User:
 
     def send(
         self, path, interface, member, signature="()", arguments=(), flags=0, connection=0,
-        timeout=60, destination=NAME, files=0,
+        timeout=60, destination=NAME, files=0, paths=(),
     ):  # fmt: skip
-        """Begins a call; a future with its Outcome."""
+        """Begins a call; a future with its Outcome. With it go so many files of no use, then those that the user opens."""
         body = GLib.Variant(signature, arguments).print_(True)
         return self._order(
             do="call", path=path, interface=interface, member=member, body=body, flags=flags, connection=connection,
-            timeout=timeout, destination=destination, files=files,
+            timeout=timeout, destination=destination, files=files, paths=list(map(str, paths)),
         )  # fmt: skip
 
     def outcome(self, *arguments, **keywords):
