@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List all VMs.",
         discussion: """
             EXAMPLES:
