@@ -4,6 +4,8 @@ import VMModel
 enum Printable {
     /// The text with every dangerous character escaped.
     static func escape(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
+        // Nearly every text, at a glance.
+        if text.utf8.allSatisfy({ (0x20..<0x7f).contains($0) }) { return text }
         guard text.unicodeScalars.contains(where: { ForeignText.isDangerous($0) && !kept.contains($0) }) else {
             return text
         }
