@@ -6,7 +6,7 @@ PREFIX  ?= /usr
 DESTDIR ?=
 
 # What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
-PACKAGES_BUILD := git libdbus-1-dev libvirt-dev pkg-config
+PACKAGES_BUILD := git libdbus-1-dev libvirt-dev libyaml-dev pkg-config
 PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools
 PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
                   util-linux xorriso
