@@ -62,7 +62,6 @@ let package = Package(
             name: "neuron-vmd",
             dependencies: [
                 "VMManagerService", "VMManagerAPI", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus",
-                argumentParser,
                 logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
