@@ -6,10 +6,12 @@ import VMModel
 enum VMList {
     /// By the bytes of the names, so that the order is the same in every language; equal names by UUID.
     static func sorted(_ vms: [VMSummary]) -> [VMSummary] {
-        vms.sorted { left, right in
-            let order = left.name.order(ofBytesTo: right.name)
-            return order == 0 ? left.uuid < right.uuid : order < 0
+        // Places are sorted, since a VM takes long to move: five of its fields are counted references.
+        let places = vms.indices.sorted { left, right in
+            let order = vms[left].name.order(ofBytesTo: vms[right].name)
+            return order == 0 ? vms[left].uuid < vms[right].uuid : order < 0
         }
+        return places.map { vms[$0] }
     }
 
     static func table(_ vms: [VMSummary], colours: Bool) -> String {
