@@ -53,7 +53,7 @@ public actor Inventory {
     var hasEndedWaits = false
     var connectionWaiters: [CheckedContinuation<Void, Never>] = []
 
-    private let executor: any SerialExecutor
+    let executor: any InventoryExecutor
     private var uuidsByName: [NameBytes: Set<VMUUID>] = [:]
     private var observers: [@Sendable (InventoryChange) -> Void] = []
 
@@ -66,7 +66,8 @@ public actor Inventory {
 
     /// - Parameter log: told what could not be read, one line each.
     public init(
-        hypervisor: any Hypervisor, executor: any SerialExecutor, log: @escaping @Sendable (String) -> Void = { _ in }
+        hypervisor: any Hypervisor, executor: any InventoryExecutor,
+        log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.hypervisor = hypervisor
         self.executor = executor
@@ -185,6 +186,12 @@ extension VM {
         self == other && NameBytes(name) == NameBytes(other.name) && NameBytes(template) == NameBytes(other.template)
             && NameBytes(osType) == NameBytes(other.osType)
     }
+}
+
+/// What an inventory lives on.
+public protocol InventoryExecutor: SerialExecutor {
+    /// Runs a closure in order with the jobs and the other closures.
+    func execute(_ body: @escaping @Sendable () -> Void)
 }
 
 /// A difference between what the inventory said before and says now.
