@@ -54,7 +54,6 @@ public struct VMUUID: Hashable, Sendable, Comparable, CustomStringConvertible {
         for byte in text {
             switch position {
             case 8, 13, 18, 23: guard byte == separator else { return nil }
-            case 36...: return nil
             default:
                 guard let digit = Self.digit(byte) else { return nil }
                 if position < 18 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
