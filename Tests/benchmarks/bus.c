@@ -138,6 +138,22 @@ static void owner(const char *name) {
     printf("%lld\n", now());
 }
 
+// The texts of a dictionary, as KEY=TEXT and a blank each.
+static void print_texts(DBusMessageIter *array) {
+    DBusMessageIter entry, pair, variant;
+    DBusBasicValue key, text;
+    dbus_message_iter_recurse(array, &entry);
+    for (; dbus_message_iter_get_arg_type(&entry) == DBUS_TYPE_DICT_ENTRY; dbus_message_iter_next(&entry)) {
+        dbus_message_iter_recurse(&entry, &pair);
+        dbus_message_iter_get_basic(&pair, &key);
+        dbus_message_iter_next(&pair);
+        dbus_message_iter_recurse(&pair, &variant);
+        if (dbus_message_iter_get_arg_type(&variant) != DBUS_TYPE_STRING) continue;
+        dbus_message_iter_get_basic(&variant, &text);
+        printf("%s=%s ", key.str, text.str);
+    }
+}
+
 static void print_argument(DBusMessageIter *in) {
     DBusBasicValue value;
     switch (dbus_message_iter_get_arg_type(in)) {
@@ -149,6 +165,10 @@ static void print_argument(DBusMessageIter *in) {
     case DBUS_TYPE_INT32:
         dbus_message_iter_get_basic(in, &value);
         printf("\t%d", value.i32);
+        break;
+    case DBUS_TYPE_ARRAY:
+        putchar('\t');
+        if (dbus_message_iter_get_element_type(in) == DBUS_TYPE_DICT_ENTRY) print_texts(in);
         break;
     default:
         fputs("\t-", stdout);
