@@ -6,10 +6,11 @@ PREFIX  ?= /usr
 DESTDIR ?=
 
 # What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
-PACKAGES_BUILD := git libdbus-1-dev libvirt-dev pkg-config
+PACKAGES_BUILD := git libdbus-1-dev libvirt-dev libyaml-dev pkg-config
 PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools xorriso
 PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
                   util-linux
+PACKAGES_BENCH := gcc libvirt-dbus
 PACKAGES_LINT  := libxml2-utils pyflakes3 shellcheck
 PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_LINT)
 
@@ -41,10 +42,10 @@ FILES := \
     $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
 
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
-PYTHON_SOURCES := Tests/mutate Tests/start-unit Tests/summarize \
-                  $(wildcard Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
+PYTHON_SOURCES := Tests/bench Tests/mutate Tests/start-unit Tests/summarize \
+                  $(wildcard Tests/benchmarks/*.py Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
 
-.PHONY: all setup build demo test test-unit test-e2e test-media fuzz sanitize mutation install uninstall interfaces \
+.PHONY: all setup build demo test test-unit test-e2e test-media fuzz bench sanitize mutation install uninstall interfaces \
     format lint clean
 
 all: build
@@ -89,6 +90,13 @@ fuzz: build
 	@mkdir -p $(RESULTS)
 	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- env FUZZ_CALLS=$(FUZZ_CALLS) FUZZ_SEED=$(FUZZ_SEED) \
 	    $(PYTHON) -m pytest -p no:cacheprovider -rP Tests/EndToEndTests/test_fuzz.py $(PYTEST_ARGS)
+
+# Speed and memory against virsh and libvirt-dbus, about five minutes. Fails when a bar is missed. BENCH_ARGS=--quick: one.
+BENCH_ARGS ?=
+bench: PACKAGES += $(PACKAGES_BENCH)
+bench: setup build
+	@mkdir -p $(RESULTS)
+	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- Tests/bench --json $(RESULTS)/bench.json $(BENCH_ARGS)
 
 # The tests of what runs at the same time, with every access to memory watched. Fails if one races with another.
 CLANG      ?= clang

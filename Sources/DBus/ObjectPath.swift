@@ -23,10 +23,15 @@ public struct ObjectPath: Hashable, Comparable, Sendable, CustomStringConvertibl
     /// The path one level below this one.
     /// - Throws: `InvalidArgs` if `element` is not `[A-Za-z0-9_]+`.
     public func appending(_ element: String) throws(DBusError) -> ObjectPath {
-        guard !element.isEmpty, element.utf8.allSatisfy(NameSyntax.isElementByte) else {
+        var element = element
+        guard element.withUTF8({ !$0.isEmpty && $0.allSatisfy(NameSyntax.isElementByte) }) else {
             throw .invalidArgs("not a valid element of an object path: \(element.debugDescription)")
         }
-        return ObjectPath(unchecked: rawValue == "/" ? "/" + element : rawValue + "/" + element)
+        var path = rawValue
+        path.reserveCapacity(rawValue.utf8.count + 1 + element.utf8.count)
+        if path.utf8.count > 1 { path += "/" }
+        path += element
+        return ObjectPath(unchecked: path)
     }
 
     /// The elements from the root down; empty for `/`.

@@ -14,13 +14,7 @@ extension LibvirtHypervisor {
             let domains = try await connection.domains()
             let flags = try await DomainFlags(autostart: autostart, persistent: persistent, managedSave: saved)
             let sizes = Dictionary(try await stats.map { ($0.uuid, $0) }, uniquingKeysWith: { $1 })
-            var vms: [VM] = []
-            vms.reserveCapacity(domains.count)
-            // In portions, so that a host with very many VMs does not fill the queue of calls.
-            for portion in stride(from: 0, to: domains.count, by: 512) {
-                vms += try await Self.read(domains[portion..<min(portion + 512, domains.count)], sizes, flags)
-            }
-            return vms
+            return try await Self.read(domains, sizes, flags)
         }
     }
 
@@ -34,16 +28,24 @@ extension LibvirtHypervisor {
         }
     }
 
+    /// So many at once keep the threads of the calls busy; each takes some kilobytes while it goes on.
+    private static var readsAtOnce: Int { 32 }
+
     private static func read(
-        _ domains: ArraySlice<Domain>, _ sizes: [DomainUUID: DomainStats], _ flags: DomainFlags
+        _ domains: [Domain], _ sizes: [DomainUUID: DomainStats], _ flags: DomainFlags
     ) async throws -> [VM] {
         try await withThrowingTaskGroup(of: VM?.self) { group in
-            for domain in domains {
+            var remaining = domains[...]
+            func readNext() {
+                guard let domain = remaining.popFirst() else { return }
                 group.addTask { try await Self.read(domain, sizes[domain.uuid], flags) }
             }
+            for _ in 0..<readsAtOnce { readNext() }
             var vms: [VM] = []
+            vms.reserveCapacity(domains.count)
             for try await vm in group {
                 if let vm { vms.append(vm) }
+                readNext()
             }
             return vms
         }

@@ -2,27 +2,27 @@ public import VMModel
 
 /// How the inventory follows the hypervisor: its events, the listing after each connect, and reads of one VM.
 extension Inventory {
-    /// Connects the hypervisor and follows its events until the returned task is cancelled.
+    /// Connects the hypervisor and follows its events until it is stopped.
     ///
     /// Returns after the first full listing, or when the first attempt to connect failed; `status` tells which.
-    public func start() async -> Task<Void, Never> {
-        let (events, continuation) = AsyncStream.makeStream(of: HypervisorEvent.self)
-        await hypervisor.start { continuation.yield($0) }
+    public func start() async {
         let (firstWord, isSaid) = AsyncStream.makeStream(of: Void.self)
-        let follower = Task {
-            for await event in events {
-                if let listing = apply(event) {
-                    Task {
-                        await listing.value
-                        isSaid.finish()
-                    }
-                } else if case .disconnected = event {
-                    isSaid.finish()
-                }
-            }
+        await hypervisor.start { [weak self, executor] event in
+            // No stream and no task, which resume on the cooperative pool first: from libvirt's thread to the bus is one step.
+            executor.execute { [weak self] in self?.assumeIsolated { $0.follow(event, isSaid) } }
         }
         for await _ in firstWord {}
-        return follower
+    }
+
+    private func follow(_ event: HypervisorEvent, _ isSaid: AsyncStream<Void>.Continuation) {
+        if let listing = apply(event) {
+            Task {
+                await listing.value
+                isSaid.finish()
+            }
+        } else if case .disconnected = event {
+            isSaid.finish()
+        }
     }
 
     /// Takes an event in; for a new connection gives the listing that it began.

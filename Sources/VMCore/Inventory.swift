@@ -55,7 +55,7 @@ public actor Inventory {
     /// The jobs that work on a VM, the oldest of which is shown.
     private var jobs: [VMUUID: [JobID]] = [:]
 
-    private let executor: any SerialExecutor
+    let executor: any InventoryExecutor
     private var uuidsByName: [NameBytes: Set<VMUUID>] = [:]
     private var observers: [@Sendable (InventoryChange) -> Void] = []
 
@@ -68,7 +68,8 @@ public actor Inventory {
 
     /// - Parameter log: told what could not be read, one line each.
     public init(
-        hypervisor: any Hypervisor, executor: any SerialExecutor, log: @escaping @Sendable (String) -> Void = { _ in }
+        hypervisor: any Hypervisor, executor: any InventoryExecutor,
+        log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.hypervisor = hypervisor
         self.executor = executor
@@ -208,6 +209,12 @@ extension VM {
         self == other && NameBytes(name) == NameBytes(other.name) && NameBytes(template) == NameBytes(other.template)
             && NameBytes(osType) == NameBytes(other.osType)
     }
+}
+
+/// What an inventory lives on.
+public protocol InventoryExecutor: SerialExecutor {
+    /// Runs a closure in order with the jobs and the other closures.
+    func execute(_ body: @escaping @Sendable () -> Void)
 }
 
 /// A difference between what the inventory said before and says now.

@@ -80,6 +80,9 @@ public final class VMManagerService: Sendable {
     }
 }
 
+/// The bus's loop, so that whoever is on it reads the inventory without waiting.
+extension EventLoop: InventoryExecutor {}
+
 extension Inventory {
     /// In one turn of the inventory, so that no change falls between what is exported and what is observed.
     fileprivate func export(to publisher: Publisher) throws {

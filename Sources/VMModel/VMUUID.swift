@@ -49,20 +49,19 @@ public struct VMUUID: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     private init?(_ text: some Collection<UInt8>, separator: UInt8) {
-        guard text.count == 36 else { return nil }
-        var digits: [UInt8] = []
-        digits.reserveCapacity(32)
-        for (position, byte) in text.enumerated() {
-            if [8, 13, 18, 23].contains(position) {
-                guard byte == separator else { return nil }
-            } else {
+        var (high, low) = (UInt64(0), UInt64(0))
+        var position = 0
+        for byte in text {
+            switch position {
+            case 8, 13, 18, 23: guard byte == separator else { return nil }
+            default:
                 guard let digit = Self.digit(byte) else { return nil }
-                digits.append(digit)
+                if position < 18 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
             }
+            position += 1
         }
-        self.init(
-            high: digits.prefix(16).reduce(0) { $0 << 4 | UInt64($1) },
-            low: digits.suffix(16).reduce(0) { $0 << 4 | UInt64($1) })
+        guard position == 36 else { return nil }
+        self.init(high: high, low: low)
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {
@@ -75,8 +74,7 @@ public struct VMUUID: Hashable, Sendable, Comparable, CustomStringConvertible {
     }
 
     private func text(separator: UInt8) -> String {
-        let hexadecimal = Array("0123456789abcdef".utf8)
-        return String(unsafeUninitializedCapacity: 36) { buffer in
+        String(unsafeUninitializedCapacity: 36) { buffer in
             var position = 0
             for nibble in 0..<32 {
                 if nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20 {
@@ -84,7 +82,8 @@ public struct VMUUID: Hashable, Sendable, Comparable, CustomStringConvertible {
                     position += 1
                 }
                 let half = nibble < 16 ? high : low
-                buffer[position] = hexadecimal[Int(half >> UInt64(60 - 4 * (nibble % 16)) & 0xf)]
+                let value = UInt8(truncatingIfNeeded: half >> UInt64(60 - 4 * (nibble % 16))) & 0xf
+                buffer[position] = value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
                 position += 1
             }
             return position

@@ -1,5 +1,3 @@
-internal import Yams
-
 extension TemplateHeader {
     /// The declared parameters, every field checked.
     func checkedParameters() throws(TemplateError) -> [TemplateParameter] {
@@ -156,7 +154,7 @@ private struct ParameterFields {
 
     // MARK: - Fields
 
-    private func node(_ field: String) -> Node? {
+    private func node(_ field: String) -> YAMLNode? {
         fields.first { $0.name == field }?.value
     }
 

@@ -1,5 +1,3 @@
-internal import Yams
-
 /// The YAML in the comment that a template begins with.
 ///
 ///     {#
@@ -26,7 +24,7 @@ internal import Yams
 /// A template has the parameters of the parts that it extends and includes as well, and may state some of their fields anew.
 struct TemplateHeader {
     /// One parameter's fields as written.
-    typealias Fields = [(name: String, value: Node)]
+    typealias Fields = [(name: String, value: YAMLNode)]
 
     var summary = ""
     var guest = ""
@@ -91,48 +89,41 @@ struct TemplateHeader {
 
     // MARK: - YAML
 
-    private static func compose(_ text: String) throws(TemplateError) -> Node? {
+    private static func compose(_ text: String) throws(TemplateError) -> YAMLNode? {
         do {
-            return try Yams.compose(yaml: text)
+            return try YAMLNode.document(of: text)
         } catch {
-            throw malformed("it is not valid YAML" + place(of: error))
+            throw malformed("it is not valid YAML\(error.reason)")
         }
     }
 
-    /// Where the parser stopped: the line within the header.
-    private static func place(of error: any Error) -> String {
-        switch error as? YamlError {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            " in its line \(mark.line): \(TemplateText.quoted(problem))"
-        case .duplicatedKeysInMapping: ": a key stands twice"
-        default: ""
+    static func pairs(_ node: YAMLNode, of name: String) throws(TemplateError) -> Fields {
+        guard case .mapping(let mapping) = node else {
+            throw malformed("\(TemplateText.quoted(name)) must be a mapping")
         }
-    }
-
-    static func pairs(_ node: Node, of name: String) throws(TemplateError) -> [(name: String, value: Node)] {
-        guard let mapping = node.mapping else { throw malformed("\(TemplateText.quoted(name)) must be a mapping") }
-        var pairs: [(name: String, value: Node)] = []
-        for (key, value) in mapping {
-            guard let key = key.scalar?.string else {
+        var pairs: Fields = []
+        for pair in mapping {
+            guard case .scalar(let key) = pair.key else {
                 throw malformed("a key of \(TemplateText.quoted(name)) is no text")
             }
-            pairs.append((key, value))
+            pairs.append((key, pair.value))
         }
         return pairs
     }
 
-    static func text(_ node: Node, of name: String) throws(TemplateError) -> String {
-        guard let scalar = node.scalar else { throw malformed("\(TemplateText.quoted(name)) must be a text") }
-        let lines = scalar.string.split(separator: "\n", omittingEmptySubsequences: false)
+    static func text(_ node: YAMLNode, of name: String) throws(TemplateError) -> String {
+        guard case .scalar(let string) = node else { throw malformed("\(TemplateText.quoted(name)) must be a text") }
+        let lines = string.split(separator: "\n", omittingEmptySubsequences: false)
         guard lines.allSatisfy({ TemplateText.problem(with: String($0)) == nil }) else {
             throw malformed("\(TemplateText.quoted(name)) contains control characters")
         }
-        return scalar.string.hasSuffix("\n") ? String(scalar.string.dropLast()) : scalar.string
+        return string.hasSuffix("\n") ? String(string.dropLast()) : string
     }
 
-    static func texts(_ node: Node, of name: String) throws(TemplateError) -> [String] {
-        guard let sequence = node.sequence else { throw malformed("\(TemplateText.quoted(name)) must be a list") }
+    static func texts(_ node: YAMLNode, of name: String) throws(TemplateError) -> [String] {
+        guard case .sequence(let sequence) = node else {
+            throw malformed("\(TemplateText.quoted(name)) must be a list")
+        }
         var texts: [String] = []
         for item in sequence { texts.append(try text(item, of: name)) }
         return texts

@@ -7,22 +7,11 @@ extension TemplateLibrary {
     public func render(_ name: String, values: [String: ParameterValue]) throws(TemplateError) -> String {
         let template = try template(named: name)
         do {
-            let text = try rendered(template, try template.variables(values))
+            let text = renderer.render(template.name + TemplateFiles.suffix, try template.variables(values))
             try RenderedDocument.check(text, values: values)
             return text
         } catch {
             throw error.inTemplate(template.name)
-        }
-    }
-
-    private func rendered(_ template: Template, _ variables: [String: TemplateVariable]) throws(TemplateError) -> String
-    {
-        do {
-            return try renderer.render(
-                template.name + TemplateFiles.suffix, context: variables.mapValues(\.escapedForXML))
-        } catch {
-            // What Stencil says may quote the whole file; the library has checked all that it can find fault with.
-            throw TemplateError(.malformed, "it cannot be rendered")
         }
     }
 }
@@ -64,19 +53,6 @@ extension Template {
         case "template": .string(name)
         case "os_type": .string(guest)
         default: parameter.fallback
-        }
-    }
-}
-
-extension TemplateVariable {
-    /// The value as Stencil takes it; texts are escaped here and nowhere else.
-    fileprivate var escapedForXML: any Sendable {
-        switch self {
-        case .text(let text): TemplateText.escaped(text)
-        case .number(let number): Int(clamping: number)
-        case .flag(let flag): flag
-        case .texts(let texts): texts.map(TemplateText.escaped)
-        case .records(let records): records.map { $0.mapValues(TemplateText.escaped) }
         }
     }
 }

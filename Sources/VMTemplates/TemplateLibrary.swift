@@ -45,7 +45,8 @@ public struct TemplateLibrary: Sendable {
         }
         self.templates = templates
         self.rejected = rejected
-        renderer = TemplateRenderer(bodies: files.compactMapValues { try? $0.get().body })
+        renderer = TemplateRenderer(
+            files: files.compactMapValues { file in (try? file.get()).map { ($0.body, $0.syntax.parent) } })
     }
 
     /// The template of that name.

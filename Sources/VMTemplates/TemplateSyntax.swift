@@ -1,6 +1,6 @@
 /// What one template file names, found by reading its tags.
 ///
-/// Only the part of the language is allowed that Jinja2 and Stencil understand alike:
+/// Only this part of Jinja2 is allowed:
 ///
 ///     {{ name }} {{ item.field }}
 ///     {%- if EXPR %} {%- elif EXPR %} {%- else %} {%- endif %}
@@ -60,7 +60,7 @@ struct TemplateSyntax {
     /// An empty file's syntax, for the reader to fill.
     init() {}
 
-    /// A variable, loop variable or block: `[a-z][a-z0-9_]*`, and no word that either engine takes for its own.
+    /// A variable, loop variable or block: `[a-z][a-z0-9_]*`, and no word that Jinja2 or Stencil, which reads the same files, takes for its own.
     static func isIdentifier(_ word: some StringProtocol) -> Bool {
         guard let first = word.utf8.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first) else { return false }
         return word.utf8.count <= 63 && !reservedWords.contains(String(word))

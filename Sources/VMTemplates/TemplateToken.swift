@@ -1,4 +1,4 @@
-/// One piece of a template file, as both Stencil and Jinja2 would cut it.
+/// One piece of a template file, as Jinja2 would cut it.
 struct TemplateToken: Hashable {
     enum Kind: Hashable {
         case text(String)
@@ -10,12 +10,16 @@ struct TemplateToken: Hashable {
         case comment(String)
     }
 
-    let kind: Kind
+    var kind: Kind
     /// Line on which it begins, from 1.
     let line: Int
+    /// `{%-`: takes away the white space in front of it.
+    var trimsBefore = false
+    /// `-%}`: takes away the white space that follows it.
+    var trimsAfter = false
 }
 
-/// Cuts a template file into tokens, and refuses what the two engines would cut differently.
+/// Cuts a template file into tokens, and refuses what Jinja2 could cut differently.
 struct TemplateScanner {
     private var rest: Substring.UnicodeScalarView
     private var line = 1
@@ -78,15 +82,20 @@ struct TemplateScanner {
         throw TemplateError(.malformed, "line \(start): '\(closing)' is missing")
     }
 
-    /// Takes a tag. `{%-` and `-%}` are allowed: both engines trim alike there.
+    /// Takes a tag.
     private mutating func scanTag() throws(TemplateError) {
         let start = line
+        var (trimsBefore, trimsAfter) = (false, false)
         try scanMarkup(closing: "%}") { content in
             var inner = Substring(content)
-            if inner.hasPrefix("-") { inner = inner.dropFirst() }
-            if inner.hasSuffix("-") { inner = inner.dropLast() }
+            trimsBefore = inner.hasPrefix("-")
+            if trimsBefore { inner = inner.dropFirst() }
+            trimsAfter = inner.hasSuffix("-")
+            if trimsAfter { inner = inner.dropLast() }
             return .tag(inner.split(separator: " ").map(String.init))
         }
+        tokens[tokens.count - 1].trimsBefore = trimsBefore
+        tokens[tokens.count - 1].trimsAfter = trimsAfter
         guard line == start else {
             throw TemplateError(.malformed, "line \(start): a tag must stand on one line")
         }

@@ -24,8 +24,7 @@ struct DaemonService: Service, CustomStringConvertible {
     func run() async throws {
         let notification = ServiceNotification.fromEnvironment()
         try await manager.recover()
-        let follower = await inventory.start()
-        defer { follower.cancel() }
+        await inventory.start()
         try await service.export()
         try await service.requestName()
         let count = await inventory.vms.count

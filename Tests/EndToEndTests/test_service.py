@@ -167,3 +167,21 @@ def test_the_log_is_in_the_journals_form(client):
     with open("/run/log/neuron-vmd", encoding="utf-8") as log:
         lines = [line for line in log if line.strip()]
     assert all(line.startswith("<") and line[2] == ">" and line[1] in "01234567" for line in lines), lines
+
+
+def test_its_options_are_few_and_wrong_ones_are_refused():
+    program = "/usr/libexec/neuron-vmd"
+    assert "--template-dir" in run(program, "--help").stdout
+    assert run(program, "--version").stdout == run("neuron-vm", "--version").stdout
+    for words in (["--nothing"], ["--uri"], ["--log-level", "loud"], ["--log-level=loud"], ["qemu:///system"]):
+        result = run(program, *words, check=False)
+        assert result.returncode == 64 and result.stderr.count("\n") == 1, result
+
+
+@pytest.mark.restarts_service
+def test_an_option_may_carry_its_value(service):
+    service.restart("--uri=test:///default", "--log-level", "debug")
+    try:
+        assert "test" in neuron_vm("list", "--quiet").stdout.split()
+    finally:
+        service.restart()

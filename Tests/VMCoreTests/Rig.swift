@@ -37,7 +37,7 @@ struct Rig {
     }
 
     func start() async throws {
-        _ = try await within("the first listing") { [inventory] in await inventory.start() }
+        try await within("the first listing") { [inventory] in await inventory.start() }
     }
 
     /// Waits until everything that was sent so far is taken in; reads that it caused may still be under way.

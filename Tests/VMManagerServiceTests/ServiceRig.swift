@@ -56,7 +56,7 @@ final class ServiceRig: Sendable {
         service = try VMManagerService(
             connection: connection, manager: manager, hypervisorURI: fake.uri, logger: logger,
             polkit: PolkitAuthority(connection: connection, patience: patience))
-        _ = try await within("the first listing") { [inventory] in await inventory.start() }
+        try await within("the first listing") { [inventory] in await inventory.start() }
     }
 
     private func end() async {

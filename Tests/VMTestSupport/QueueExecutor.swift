@@ -1,7 +1,8 @@
 import Dispatch
+public import VMCore
 
 /// A serial executor for actors under test: a queue of its own, as the bus's loop is in the service.
-public final class QueueExecutor: SerialExecutor {
+public final class QueueExecutor: InventoryExecutor {
     private let queue: DispatchQueue
 
     public init(_ name: String = "inventory") {
@@ -11,6 +12,10 @@ public final class QueueExecutor: SerialExecutor {
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+    }
+
+    public func execute(_ body: @escaping @Sendable () -> Void) {
+        queue.async(execute: body)
     }
 
     public func asUnownedSerialExecutor() -> UnownedSerialExecutor {

@@ -4,6 +4,7 @@ import VMModel
 enum Printable {
     /// The text with every dangerous character escaped.
     static func escape(_ text: String, keeping kept: Set<Unicode.Scalar> = []) -> String {
+        if isPlain(text) { return text }
         guard text.unicodeScalars.contains(where: { ForeignText.isDangerous($0) && !kept.contains($0) }) else {
             return text
         }
@@ -24,9 +25,15 @@ enum Printable {
         return "\\u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
+    /// Whether it is printable ASCII, as nearly every text is.
+    private static func isPlain(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7f } }
+    }
+
     /// The number of columns that the text takes on a terminal.
     static func width(_ text: String) -> Int {
-        if text.utf8.allSatisfy({ $0 < 0x80 }) { return text.utf8.count }
+        if isPlain(text) { return text.utf8.count }
         return text.unicodeScalars.reduce(0) { $0 + width($1) }
     }
 

@@ -16,31 +16,33 @@ struct Table {
 
     /// The lines, each with its line feed; cells are escaped here.
     func text(colours: Bool) -> String {
-        let cells = rows.map { $0.map { Cell(text: Printable.escape($0.text), style: $0.style) } }
-        let widths = columns.indices.map { column in
-            cells.reduce(Printable.width(columns[column].title)) {
-                column < $1.count ? max($0, Printable.width($1[column].text)) : $0
+        let heading = columns.map { Cell(text: $0.title, style: .heading) }
+        let cells = ([heading] + rows).map { row in
+            row.map { cell in
+                let text = Printable.escape(cell.text)
+                return (text: colours ? cell.style.apply(to: text) : text, width: Printable.width(text))
             }
         }
-        var result = line(columns.map { Cell(text: $0.title, style: .heading) }, widths, colours)
-        for row in cells { result += line(row, widths, colours) }
+        let widths = columns.indices.map { column in
+            cells.reduce(0) { column < $1.count ? max($0, $1[column].width) : $0 }
+        }
+        var result = ""
+        for row in cells {
+            for (column, cell) in row.enumerated() where column < columns.count {
+                if column > 0 { result += "  " }
+                let padding = widths[column] - cell.width
+                if columns[column].isNumber { Self.append(spaces: padding, to: &result) }
+                result += cell.text
+                // Nothing follows the last column, so that lines do not end in spaces.
+                if !columns[column].isNumber, column < columns.count - 1 { Self.append(spaces: padding, to: &result) }
+            }
+            result += "\n"
+        }
         return result
     }
 
-    private func line(_ cells: [Cell], _ widths: [Int], _ colours: Bool) -> String {
-        var result = ""
-        for (position, (column, (cell, width))) in zip(columns, zip(cells, widths)).enumerated() {
-            if position > 0 { result += "  " }
-            let padding = String(repeating: " ", count: max(0, width - Printable.width(cell.text)))
-            let text = colours ? cell.style.apply(to: cell.text) : cell.text
-            if column.isNumber {
-                result += padding + text
-            } else {
-                // Nothing follows the last column, so that lines do not end in spaces.
-                result += position == columns.count - 1 ? text : text + padding
-            }
-        }
-        return result + "\n"
+    private static func append(spaces count: Int, to result: inout String) {
+        for _ in 0..<max(0, count) { result += " " }
     }
 }
 

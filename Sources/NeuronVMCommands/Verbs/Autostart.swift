@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Autostart: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "autostart",
         abstract: "Set whether a VM is started when the host starts.",
         discussion: """
             EXAMPLES:

@@ -4,6 +4,7 @@ import VMModel
 
 struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "create",
         abstract: "Make a VM from a template.",
         discussion: """
             Without --template the VM is for --type (default: windows) and has 8 GiB of \

@@ -4,6 +4,7 @@ import VMModel
 
 struct Delete: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "delete",
         abstract: "Delete VMs that are off.",
         discussion: """
             On a terminal it asks before it deletes; elsewhere it does what it was told. \

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "doctor",
         abstract: "Check whether this host has what VMs need.",
         discussion: """
             EXAMPLES:

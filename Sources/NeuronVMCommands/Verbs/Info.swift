@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Info: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "info",
         abstract: "Show everything about VMs.",
         discussion: """
             EXAMPLES:

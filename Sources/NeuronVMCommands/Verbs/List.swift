@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "list",
         abstract: "List all VMs.",
         discussion: """
             EXAMPLES:
@@ -22,6 +23,7 @@ struct List: AsyncParsableCommand {
 
     func run() async throws {
         let client = try await VMManagerClient.connect()
+        async let isConnected = client.isHypervisorConnected()
         let vms = try await client.vms()
         if format.json {
             try Output.write(VMList.json(vms))
@@ -30,7 +32,7 @@ struct List: AsyncParsableCommand {
         } else {
             try Output.write(VMList.table(vms, colours: Output.hasColours))
         }
-        if try await !client.isHypervisorConnected() {
+        if try await !isConnected {
             Output.note("the service has no connection to libvirt at present; this is what it knew last")
         }
     }

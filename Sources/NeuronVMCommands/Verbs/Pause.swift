@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Pause: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "pause",
         abstract: "Halt the processors of VMs; their memory stays.",
         discussion: """
             EXAMPLES:

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Reboot: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "reboot",
         abstract: "Ask guests to reboot.",
         discussion: """
             The guest may ignore it; see 'neuron-vm reset'.

@@ -3,6 +3,7 @@ import ArgumentParser
 /// `template render`.
 struct Render: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "render",
         abstract: "Print the definition that a template makes, and change nothing.",
         discussion: """
             EXAMPLES:

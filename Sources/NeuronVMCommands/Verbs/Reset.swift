@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Reset: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "reset",
         abstract: "Press the reset button of VMs.",
         discussion: """
             The guest is not asked, and loses what it had not written.

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Resume: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "resume",
         abstract: "Let paused VMs go on, and wake those that sleep.",
         discussion: """
             EXAMPLES:

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Start: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "start",
         abstract: "Start VMs that are off.",
         discussion: """
             EXAMPLES:

@@ -4,6 +4,7 @@ import VMModel
 
 struct Stop: VMAction {
     static let configuration = CommandConfiguration(
+        commandName: "stop",
         abstract: "Shut VMs down, and wait until they are off.",
         discussion: """
             The guest is asked to shut down. When it takes longer than the timeout the \

@@ -4,6 +4,7 @@ import VMManagerClient
 /// What concerns templates, under one name; `templates` and `render` are short for two of them.
 struct Template: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "template",
         abstract: "List, explain and try templates.",
         discussion: """
             EXAMPLES:
@@ -20,6 +21,7 @@ struct Template: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "List the templates for VMs.",
             discussion: """
                 EXAMPLES:
@@ -37,6 +39,7 @@ struct Template: AsyncParsableCommand {
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "show",
             abstract: "Show what a template is for, what the host must have, and its parameters.",
             discussion: """
                 EXAMPLES:
@@ -59,6 +62,7 @@ struct Template: AsyncParsableCommand {
 
     struct Render: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "render",
             abstract: "Print the definition that a template makes, and change nothing.",
             discussion: """
                 EXAMPLES:

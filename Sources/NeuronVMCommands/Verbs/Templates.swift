@@ -3,6 +3,7 @@ import ArgumentParser
 /// `template list`, or with a name `template show`.
 struct Templates: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "templates",
         abstract: "List the templates for VMs, or explain one.",
         discussion: """
             EXAMPLES:

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct Watch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "watch",
         abstract: "Print the changes of VMs as they happen.",
         discussion: """
             It goes on until it is interrupted, also when the service restarts; what \

@@ -3,6 +3,7 @@ import VMManagerClient
 
 struct XML: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "xml",
         abstract: "Print a VM's definition in libvirt's XML.",
         discussion: """
             EXAMPLES:
