@@ -10,6 +10,7 @@ final class ConnectionCore: Sendable {
         var objects = ObjectTable()
         var callbackIDs: [Int32] = []
         var isClosing = false
+        var isAbandoned = false
     }
 
     let pool: BlockingPool
@@ -50,6 +51,9 @@ final class ConnectionCore: Sendable {
         }
     }
 
+    /// How many calls have not returned yet, those included that nobody waits for any more.
+    var callsUnderWay: Int { calls.count }
+
     /// How many object references the handles own.
     var handleCount: Int { state.withLock { $0.objects.count } }
 }
@@ -59,10 +63,10 @@ final class ConnectionCore: Sendable {
 extension ConnectionCore {
     /// Runs a call on the connection itself.
     func call<Value: Sendable>(
-        _ operation: String, object: String? = nil, deadline: Duration,
+        _ operation: String, object: String? = nil, pool: BlockingPool? = nil, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await pool.run(deadline: deadline, operation: operation) {
+        try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
             _ = try self.begin(operation, object: object) { _ in virConnectRef(self.owned.pointer) }
             defer {
                 virConnectClose(self.owned.pointer)
@@ -78,7 +82,7 @@ extension ConnectionCore {
         _ operation: String, on handle: ObjectHandle, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await pool.run(deadline: deadline, operation: operation) {
+        try await pool.run(deadline: deadline, operation: operation, owner: self) {
             let object = try self.begin(operation, object: handle.label) { state -> OwnedObject? in
                 let object = state.objects.object(for: handle.key)
                 if let object { object.kind.retain(object.pointer) }
@@ -98,7 +102,9 @@ extension ConnectionCore {
         _ operation: String, object: String?, _ prepare: (inout State) -> Value
     ) throws -> Value {
         try state.withLock { state in
-            guard !state.isClosing else { throw LibvirtError.connectionClosed(operation: operation, object: object) }
+            guard !state.isClosing, !state.isAbandoned else {
+                throw LibvirtError.connectionClosed(operation: operation, object: object)
+            }
             calls.enter()
             return prepare(&state)
         }
@@ -139,6 +145,14 @@ extension ConnectionCore {
 // MARK: - Closing
 
 extension ConnectionCore {
+    /// Takes no new calls and ends the waits for those under way, whose threads go on. Events come no more.
+    func abandon(_ reason: CloseReason) {
+        state.withLock { $0.isAbandoned = true }
+        events.finish()
+        ended.deliver(reason)
+        pool.abandonAll(of: self)
+    }
+
     /// Ends the connection: no new calls, events off, handles released, and then libvirt's own close.
     ///
     /// - Returns: the references that are left: 0, or more if a call still hangs at the deadline. That call gives its

@@ -10,7 +10,10 @@ import XMLReading
 public final class LibvirtHypervisor: Hypervisor {
     /// A connection with what is known of its other end.
     struct Link: Sendable {
+        /// For events and for reads, which wait for no QEMU.
         let connection: LibvirtConnection
+        /// For what may; nil where that is the same.
+        let lanes: Lanes?
         let version: LibvirtVersion
         let disks: DiskPool
         let facts = FactsOnce()
@@ -37,18 +40,18 @@ public final class LibvirtHypervisor: Hypervisor {
             var pause = Duration.milliseconds(100)
             while let self, !Task.isCancelled {
                 do {
-                    let link = try await self.connect(onEvent)
+                    let link = try await self.connect(onEvent, whenSlow: { isOver.finish() })
                     pause = .milliseconds(100)
                     isOver.finish()
-                    let reason = try await link.connection.waitUntilClosed()
+                    let reason = try await link.connection.waitUntilLost()
                     self.state.withLock { $0.link = nil }
                     onEvent(.disconnected(reason: reason.words))
-                    await link.connection.close(deadline: .seconds(5))
+                    link.abandon()
                 } catch {
                     if !Task.isCancelled { onEvent(.disconnected(reason: "\(error)")) }
                     isOver.finish()
                     try? await Task.sleep(for: pause)
-                    pause = min(pause * 2, .seconds(5))
+                    pause = min(pause * 2, .seconds(3))
                 }
             }
             isOver.finish()
@@ -63,16 +66,18 @@ public final class LibvirtHypervisor: Hypervisor {
             return (state.link, state.supervisor)
         }
         supervisor?.cancel()
-        await link?.connection.close(deadline: .seconds(5))
+        await link?.close(deadline: .seconds(5))
         await supervisor?.value
     }
 
-    private func connect(_ onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async throws -> Link {
-        let connection = try await LibvirtConnection.open(uri)
+    private func connect(
+        _ onEvent: @escaping @Sendable (HypervisorEvent) -> Void, whenSlow: @escaping @Sendable () -> Void
+    ) async throws -> Link {
+        let connection = try await open(onEvent, whenSlow)
         do {
             let words = try await Self.hypervisorWords(connection)
             let link = Link(
-                connection: connection, version: try await connection.libvirtVersion(),
+                connection: connection, lanes: try await Lanes(uri), version: try await connection.libvirtVersion(),
                 disks: DiskPool(connection: connection))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
@@ -87,6 +92,28 @@ public final class LibvirtHypervisor: Hypervisor {
             await connection.close(deadline: .seconds(5))
             throw error
         }
+    }
+
+    /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
+    /// given up leaves a thread behind.
+    private func open(
+        _ onEvent: @escaping @Sendable (HypervisorEvent) -> Void, _ whenSlow: @escaping @Sendable () -> Void
+    ) async throws -> LibvirtConnection {
+        let alarm = Task {
+            guard (try? await Task.sleep(for: .seconds(5))) != nil else { return }
+            onEvent(.disconnected(reason: CloseReason.keepalive.words))
+            whenSlow()
+        }
+        let result: Result<LibvirtConnection, any Error>
+        do {
+            result = .success(try await LibvirtConnection.open(uri, deadline: .seconds(3600)))
+        } catch {
+            result = .failure(error)
+        }
+        // Over before `.connected` is told.
+        alarm.cancel()
+        await alarm.value
+        return try result.get()
     }
 
     /// Kind and version, such as `QEMU 7.2.22`; nil where libvirt finds no hypervisor, which is no reason to do without what it
@@ -127,6 +154,55 @@ public final class LibvirtHypervisor: Hypervisor {
     ) async throws(VMError) -> Result {
         try await withLink { link in
             try await body(try await link.connection.domain(uuid: try DomainUUID(uuid)))
+        }
+    }
+
+    /// The same for what waits for the VM's QEMU, which may hang.
+    func withProcess<Result: Sendable>(
+        of uuid: VMUUID, _ body: @Sendable (Domain) async throws -> Result
+    ) async throws(VMError) -> Result {
+        try await withLink { link in
+            let lane = try await link.lanes?.free() ?? link.connection
+            return try await body(try await lane.domain(uuid: try DomainUUID(uuid)))
+        }
+    }
+}
+
+extension LibvirtHypervisor.Link {
+    /// Gives up a libvirt that is gone or silent; what it has not answered ends when it goes on, or its end is known.
+    func abandon() {
+        connection.abandon()
+        lanes?.abandon()
+        Task { await close(deadline: .seconds(3600)) }
+    }
+
+    func close(deadline: Duration) async {
+        async let closing: Void? = lanes?.close(deadline: deadline)
+        await connection.close(deadline: deadline)
+        await closing
+    }
+}
+
+extension LibvirtConnection {
+    /// Waits until the connection is closed, or libvirt is silent.
+    fileprivate func waitUntilLost() async throws -> CloseReason {
+        try await withThrowingTaskGroup(of: CloseReason.self) { group in
+            group.addTask { try await self.waitUntilClosed() }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: .seconds(2))
+                    do {
+                        try await self.ping(deadline: .seconds(6))
+                    } catch let error as LibvirtError where error.kind == .deadlineExceeded {
+                        return .keepalive
+                    } catch is LibvirtError {
+                        // An answer, if only that the connection ends; then that comes as well.
+                    }
+                }
+            }
+            defer { group.cancelAll() }
+            guard let reason = try await group.next() else { throw CancellationError() }
+            return reason
         }
     }
 }
