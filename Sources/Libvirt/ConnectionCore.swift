@@ -22,6 +22,11 @@ final class ConnectionCore: Sendable {
     private let left = OneShot<Int>()
     private let calls = Gate()
     private let state = Mutex(State())
+    /// One call at a time: libvirt 9.0 lets the thread that reads the socket overlook what others have put into the queue, for
+    /// seconds, and keeps pointers to stacks of threads that have gone on (CVE-2024-4418). Only threads of the pool wait for it.
+    private let wire = Mutex(())
+    /// Since when the call of now is under way.
+    private let busySince = Mutex<ContinuousClock.Instant?>(nil)
     /// Keeps two registrations from mixing; only threads of the pool wait for it.
     private let registration = Mutex(())
     private let owned: OwnedConnection
@@ -54,6 +59,9 @@ final class ConnectionCore: Sendable {
     /// How many calls have not returned yet, those included that nobody waits for any more.
     var callsUnderWay: Int { calls.count }
 
+    /// How long the call of now has taken so far.
+    var busyTime: Duration { busySince.withLock { $0.map { .now - $0 } } ?? .zero }
+
     /// How many object references the handles own.
     var handleCount: Int { state.withLock { $0.objects.count } }
 }
@@ -72,8 +80,9 @@ extension ConnectionCore {
                 virConnectClose(self.owned.pointer)
                 self.calls.leave()
             }
-            return try body(
-                self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
+            return try self.onWire {
+                try body(self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
+            }
         }
     }
 
@@ -93,8 +102,18 @@ extension ConnectionCore {
                 throw LibvirtError.connectionClosed(operation: operation, object: handle.label)
             }
             defer { object.kind.release(object.pointer) }
-            return try body(
-                object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
+            return try self.onWire {
+                try body(
+                    object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
+            }
+        }
+    }
+
+    private func onWire<Value>(_ body: () throws -> Value) throws -> Value {
+        try wire.withLock { _ in
+            busySince.withLock { $0 = .now }
+            defer { busySince.withLock { $0 = nil } }
+            return try body()
         }
     }
 

@@ -2,7 +2,8 @@ import CLibvirt
 
 /// A connection to libvirt: the one owner of a `virConnectPtr`.
 ///
-/// Every call runs on a thread of its ``BlockingPool`` and has a deadline; 30 seconds if none is stated. Every call may
+/// It makes one call at a time. Every call runs on a thread of its ``BlockingPool`` and has a deadline, the wait for others
+/// included; 30 seconds if none is stated. Every call may
 /// throw ``LibvirtError``, and `CancellationError` when the task is cancelled: the C call then goes on, and its result
 /// is dropped. Handles (``Domain``, ``StoragePool``, …) keep the connection alive. ``close(deadline:)`` ends it and
 /// them.
@@ -58,6 +59,9 @@ public final class LibvirtConnection: Sendable {
 
     /// How many calls the daemon has not answered yet, those included that nobody waits for any more.
     public var callsUnderWay: Int { core.callsUnderWay }
+
+    /// How long the daemon has taken so far for the call that it works on; zero for none.
+    public var busyTime: Duration { core.busyTime }
 
     /// Why the connection has ended; nil while it has not.
     public var closeReason: CloseReason? { core.ended.value }

@@ -8,11 +8,13 @@ import XMLReading
 ///
 /// Here "domain" becomes "VM": nothing above knows libvirt's terms. No rule lives here.
 public final class LibvirtHypervisor: Hypervisor {
-    /// A connection with what is known of its other end.
+    /// Connections with what is known of their other end. Each makes one call at a time, so that there are several.
     struct Link: Sendable {
-        /// For events and for reads, which wait for no QEMU.
+        /// For what is short and waits for no QEMU.
         let connection: LibvirtConnection
-        /// For what may; nil where that is the same.
+        /// For events and signs of life.
+        let watch: LibvirtConnection
+        /// For what may take long; nil where there is but the one connection.
         let lanes: Lanes?
         let version: LibvirtVersion
         let disks: DiskPool
@@ -43,7 +45,7 @@ public final class LibvirtHypervisor: Hypervisor {
                     let link = try await self.connect(onEvent, whenSlow: { isOver.finish() })
                     pause = .milliseconds(100)
                     isOver.finish()
-                    let reason = try await link.connection.waitUntilLost()
+                    let reason = try await link.waitUntilLost()
                     self.state.withLock { $0.link = nil }
                     onEvent(.disconnected(reason: reason.words))
                     link.abandon()
@@ -76,12 +78,14 @@ public final class LibvirtHypervisor: Hypervisor {
         let connection = try await open(onEvent, whenSlow)
         do {
             let words = try await Self.hypervisorWords(connection)
+            let lanes = try await Lanes(uri)
             let link = Link(
-                connection: connection, lanes: try await Lanes(uri), version: try await connection.libvirtVersion(),
-                disks: DiskPool(connection: connection))
+                connection: connection, watch: try await another(like: connection), lanes: lanes,
+                version: try await connection.libvirtVersion(),
+                disks: DiskPool(connection: try await another(like: connection)))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
-            try await connection.onDomainEvent { event in
+            try await link.watch.onDomainEvent { event in
                 if let event = HypervisorEvent(event) { gate.tell(event) }
             }
             state.withLock { $0.link = link }
@@ -92,6 +96,11 @@ public final class LibvirtHypervisor: Hypervisor {
             await connection.close(deadline: .seconds(5))
             throw error
         }
+    }
+
+    /// The same one where libvirt's test driver would make a host of its own.
+    private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
+        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
     }
 
     /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
@@ -141,6 +150,8 @@ public final class LibvirtHypervisor: Hypervisor {
         } catch let error as VMError {
             throw error
         } catch let error as LibvirtError {
+            // A call that does not end here would take the connection away from all others for ever.
+            if error.kind == .deadlineExceeded, link.connection.busyTime > .seconds(20) { link.connection.abandon() }
             throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
         } catch let error as XMLError {
             throw VMError(.failed, "what libvirt says cannot be read: \(error)")
@@ -157,42 +168,34 @@ public final class LibvirtHypervisor: Hypervisor {
         }
     }
 
-    /// The same for what waits for the VM's QEMU, which may hang.
+    /// The same for what may take long, because it waits for the VM's QEMU or looks at the host.
+    func withLane<Result: Sendable>(
+        _ body: @Sendable (LibvirtConnection) async throws -> Result
+    ) async throws(VMError) -> Result {
+        try await withLink { link in
+            guard let lanes = link.lanes else { return try await body(link.connection) }
+            return try await lanes.run { try await body($0) }
+        }
+    }
+
+    /// A call that waits for the VM's QEMU, which may hang.
     func withProcess<Result: Sendable>(
         of uuid: VMUUID, _ body: @Sendable (Domain) async throws -> Result
     ) async throws(VMError) -> Result {
-        try await withLink { link in
-            let lane = try await link.lanes?.free() ?? link.connection
-            return try await body(try await lane.domain(uuid: try DomainUUID(uuid)))
-        }
+        try await withLane { try await body(try await $0.domain(uuid: try DomainUUID(uuid))) }
     }
 }
 
 extension LibvirtHypervisor.Link {
-    /// Gives up a libvirt that is gone or silent; what it has not answered ends when it goes on, or its end is known.
-    func abandon() {
-        connection.abandon()
-        lanes?.abandon()
-        Task { await close(deadline: .seconds(3600)) }
-    }
-
-    func close(deadline: Duration) async {
-        async let closing: Void? = lanes?.close(deadline: deadline)
-        await connection.close(deadline: deadline)
-        await closing
-    }
-}
-
-extension LibvirtConnection {
-    /// Waits until the connection is closed, or libvirt is silent.
+    /// Waits until a connection is closed, or libvirt is silent.
     fileprivate func waitUntilLost() async throws -> CloseReason {
         try await withThrowingTaskGroup(of: CloseReason.self) { group in
-            group.addTask { try await self.waitUntilClosed() }
+            for connection in [watch, connection] { group.addTask { try await connection.waitUntilClosed() } }
             group.addTask {
                 while true {
                     try await Task.sleep(for: .seconds(2))
                     do {
-                        try await self.ping(deadline: .seconds(6))
+                        try await watch.ping(deadline: .seconds(6))
                     } catch let error as LibvirtError where error.kind == .deadlineExceeded {
                         return .keepalive
                     } catch is LibvirtError {
@@ -204,6 +207,21 @@ extension LibvirtConnection {
             guard let reason = try await group.next() else { throw CancellationError() }
             return reason
         }
+    }
+
+    /// Gives up a libvirt that is gone or silent; what it has not answered ends when it goes on, or its end is known.
+    func abandon() {
+        lanes?.abandon()
+        for connection in [connection, watch, disks.connection] { connection.abandon() }
+        Task { await close(deadline: .seconds(3600)) }
+    }
+
+    func close(deadline: Duration) async {
+        async let closing: Void? = lanes?.close(deadline: deadline)
+        async let watching = watch.close(deadline: deadline)
+        async let storing = disks.connection.close(deadline: deadline)
+        await connection.close(deadline: deadline)
+        _ = await (closing, watching, storing)
     }
 }
 

@@ -160,10 +160,14 @@ import XMLReading
                 try await connection.core.call("virHang", deadline: .milliseconds(20)) { _, _ in gate.wait() }
             }
             #expect(error?.kind == .deadlineExceeded)
-            // Another thread takes the hung one's place.
+            // Another thread takes the hung one's place, and waits for its turn on the connection.
+            let second = await failure { _ = try await connection.domains(deadline: .milliseconds(20)) }
+            #expect(second?.kind == .deadlineExceeded)
+            #expect(connection.busyTime > .milliseconds(30))
+            gate.signal()
             let domains = try await connection.domains()
             #expect(domains.count == 1)
-            gate.signal()
+            #expect(connection.busyTime == .zero)
         }
     }
 }
