@@ -1,5 +1,6 @@
 """Programs of the system: libvirt's own tools, the command line, other users, and the services themselves."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -43,6 +44,11 @@ def neuron_vm_json(*arguments):
 
 def as_nobody(*command):
     return run(*NOBODY, *command, check=False)
+
+
+def qemu_pid(name):
+    """The process of a VM that runs."""
+    return int(pathlib.Path(f"/run/libvirt/qemu/{name}.pid").read_text(encoding="ascii"))
 
 
 def wait_until(condition, what, timeout=30):
@@ -161,6 +167,15 @@ class Libvirtd:
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
+
+    @contextlib.contextmanager
+    def suspended(self):
+        """While this is open it takes connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def start(self):
         with open("/run/log/libvirtd", "ab") as log:
