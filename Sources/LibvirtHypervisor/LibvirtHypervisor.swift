@@ -53,7 +53,7 @@ public final class LibvirtHypervisor: Hypervisor {
                     if !Task.isCancelled { onEvent(.disconnected(reason: "\(error)")) }
                     isOver.finish()
                     try? await Task.sleep(for: pause)
-                    pause = min(pause * 2, .seconds(3))
+                    pause = min(pause * 2, .seconds(1))
                 }
             }
             isOver.finish()
@@ -78,11 +78,12 @@ public final class LibvirtHypervisor: Hypervisor {
         let connection = try await open(onEvent, whenSlow)
         do {
             let words = try await Self.hypervisorWords(connection)
-            let lanes = try await Lanes(uri)
+            async let lanes = Lanes(uri)
+            async let watch = another(like: connection)
+            async let storage = another(like: connection)
             let link = Link(
-                connection: connection, watch: try await another(like: connection), lanes: lanes,
-                version: try await connection.libvirtVersion(),
-                disks: DiskPool(connection: try await another(like: connection)))
+                connection: connection, watch: try await watch, lanes: try await lanes,
+                version: try await connection.libvirtVersion(), disks: DiskPool(connection: try await storage))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
             try await link.watch.onDomainEvent { event in
