@@ -125,16 +125,35 @@ extension BusLink {
 
     /// Calls a method of the bus itself.
     func callBus(
-        _ member: String, _ body: [DBusValue] = [],
+        _ member: String, _ body: [DBusValue] = [], timeout: Duration = .seconds(25),
         completion: @escaping @Sendable (Result<DBusMessage, DBusError>) -> Void
     ) {
         let message = DBusMessage.methodCall(
             destination: Self.busName, path: "/org/freedesktop/DBus", interface: Self.busName, member: member,
             body: body)
-        startCall(message, id: nextCallID(), timeout: .seconds(25)) { result in
+        startCall(message, id: nextCallID(), timeout: timeout) { result in
             completion(result.mapError { $0 as? DBusError ?? .failed("\($0)") })
         }
     }
+
+    /// Asks the bus what changes nothing, and asks again while it is silent.
+    ///
+    /// The bus drops its own answer without a word when more descriptors or bytes wait for this connection than one may have
+    /// (`max_outgoing_unix_fds`, `max_outgoing_bytes`), and whoever sends calls with descriptors can bring that about.
+    func askBus(
+        _ member: String, _ body: [DBusValue], patience: ArraySlice<Duration> = BusLink.patience,
+        completion: @escaping @Sendable (Result<DBusMessage, DBusError>) -> Void
+    ) {
+        let rest = patience.dropFirst()
+        callBus(member, body, timeout: patience.first ?? .zero) { [weak self] result in
+            guard let self, !rest.isEmpty, case .failure(let error) = result, error.name == DBusError.Name.noReply
+            else { return completion(result) }
+            self.askBus(member, body, patience: rest, completion: completion)
+        }
+    }
+
+    /// 25 seconds in all, as any other call has.
+    private static let patience: ArraySlice<Duration> = [1, 2, 4, 8, 10].map { .seconds($0) }[...]
 
     static let busName = "org.freedesktop.DBus"
 }

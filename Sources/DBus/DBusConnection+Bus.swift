@@ -31,7 +31,7 @@ extension DBusConnection {
     /// The unique name of the connection that owns `name`; nil if none does. D-Bus: `GetNameOwner`.
     public func nameOwner(_ name: String) async throws -> String? {
         do throws(DBusError) {
-            return try await busCall("GetNameOwner", [.string(name)]).singleString.get()
+            return try await ask("GetNameOwner", [.string(name)]).singleString.get()
         } catch  where error.name == DBusError.Name.nameHasNoOwner {
             return nil
         }
@@ -40,7 +40,7 @@ extension DBusConnection {
     /// The user of a connection, by the credentials that the bus holds. D-Bus: `GetConnectionUnixUser`.
     /// - Throws: `NameHasNoOwner` if the connection is gone.
     public func credentials(of uniqueName: String) async throws -> UInt32 {
-        let reply = try await busCall("GetConnectionUnixUser", [.string(uniqueName)])
+        let reply = try await ask("GetConnectionUnixUser", [.string(uniqueName)])
         guard let uid = reply.body.first?.uint32Value else {
             throw DBusError.failed("the bus answered with '\(reply.bodySignature)' instead of a user number")
         }
@@ -57,6 +57,14 @@ extension DBusConnection {
         guard try await nameOwner(uniqueName) != nil else { return }
         for try await change in departures where change.body.last?.stringValue?.isEmpty == true { return }
         throw CancellationError()
+    }
+
+    private func ask(_ member: String, _ body: [DBusValue]) async throws(DBusError) -> DBusMessage {
+        let link = link
+        let result = await withCheckedContinuation { continuation in
+            link.askBus(member, body) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
     }
 
     private func busCall(_ member: String, _ body: [DBusValue]) async throws(DBusError) -> DBusMessage {

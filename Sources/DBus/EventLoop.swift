@@ -79,6 +79,16 @@ public final class EventLoop: SerialExecutor, Sendable {
         submit(.closure(body))
     }
 
+    /// Queues `body` again and again, each time when `interval` has passed since it ran, for as long as the loop is there.
+    public func repeatEvery(_ interval: Duration, _ body: @escaping @Sendable () -> Void) {
+        execute { [weak self] in
+            _ = self?.agenda.schedule(after: interval) { [weak self] in
+                body()
+                self?.repeatEvery(interval, body)
+            }
+        }
+    }
+
     public func enqueue(_ job: consuming ExecutorJob) {
         submit(.job(UnownedJob(job)))
     }

@@ -30,22 +30,28 @@ public final class BlockingPool: Sendable {
     /// - Parameters:
     ///   - deadline: how long the caller waits, the wait for a thread included.
     ///   - operation: the C function, for the error.
+    ///   - owner: who may give it up for its caller, with ``abandonAll(of:)``.
     ///   - body: what blocks. It keeps alive what it captures until it returns, also when nobody waits any more.
     /// - Throws: what `body` throws; `LibvirtError` of kind `.deadlineExceeded` or `.queueFull`; `CancellationError` as
     ///   soon as the task is cancelled.
     public func run<Value: Sendable>(
-        deadline: Duration = .seconds(30), operation: String, _ body: @escaping @Sendable () throws -> Value
+        deadline: Duration = .seconds(30), operation: String, owner: AnyObject? = nil,
+        _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
+        let owner = owner.map { ObjectIdentifier($0) }
         let call = PendingCall(body)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 guard call.attach(continuation) else { return }
-                scheduler.submit(call, operation: operation, deadline: deadline)
+                scheduler.submit(call, operation: operation, owner: owner, deadline: deadline)
             }
         } onCancel: {
             if call.fail(CancellationError()) { scheduler.abandon(call) }
         }
     }
+
+    /// Ends the waits for all calls of an owner, with the error of a closed connection.
+    public func abandonAll(of owner: AnyObject) { scheduler.abandonAll(of: ObjectIdentifier(owner)) }
 
     /// Runs a body that nobody waits for, such as the release of a dropped connection.
     func detach(_ body: @escaping @Sendable () -> Void) {

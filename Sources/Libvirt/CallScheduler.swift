@@ -5,6 +5,7 @@ final class CallScheduler: Sendable {
     private struct Entry {
         let work: any PendingWork
         let operation: String
+        let owner: ObjectIdentifier?
         let allowed: Duration
         var deadline: MonotonicInstant
         var isRunning = false
@@ -54,14 +55,14 @@ final class CallScheduler: Sendable {
     }
 
     /// Queues a call; without a deadline it is made however long that takes.
-    func submit(_ call: any PendingWork, operation: String, deadline: Duration?) {
+    func submit(_ call: any PendingWork, operation: String, owner: ObjectIdentifier? = nil, deadline: Duration?) {
         let instant = deadline.map { MonotonicInstant.now.advanced(by: $0) } ?? .never
         let wakeUps = state.withLock { state -> WakeUps? in
             if state.waiting >= queueLimit { dropAbandoned(&state) }
             guard state.waiting < queueLimit || deadline == nil else { return nil }
             state.queue.append(call)
             state.entries[ObjectIdentifier(call)] = Entry(
-                work: call, operation: operation, allowed: deadline ?? .zero, deadline: instant)
+                work: call, operation: operation, owner: owner, allowed: deadline ?? .zero, deadline: instant)
             return neededWakeUps(for: instant, &state)
         }
         guard let wakeUps else {
@@ -76,6 +77,19 @@ final class CallScheduler: Sendable {
         let wakeUps = state.withLock { state -> WakeUps in
             giveUp(ObjectIdentifier(call), &state)
             return neededWakeUps(for: .never, &state)
+        }
+        send(wakeUps)
+    }
+
+    /// Gives up every call of one owner, as each caller could.
+    func abandonAll(of owner: ObjectIdentifier) {
+        let (abandoned, wakeUps) = state.withLock { state in
+            let abandoned = state.entries.values.filter { $0.owner == owner }
+            for entry in abandoned { giveUp(ObjectIdentifier(entry.work), &state) }
+            return (abandoned, neededWakeUps(for: .never, &state))
+        }
+        for entry in abandoned {
+            entry.work.fail(LibvirtError.connectionClosed(operation: entry.operation, object: nil))
         }
         send(wakeUps)
     }

@@ -10,6 +10,7 @@ final class ConnectionCore: Sendable {
         var objects = ObjectTable()
         var callbackIDs: [Int32] = []
         var isClosing = false
+        var isAbandoned = false
     }
 
     let pool: BlockingPool
@@ -21,6 +22,11 @@ final class ConnectionCore: Sendable {
     private let left = OneShot<Int>()
     private let calls = Gate()
     private let state = Mutex(State())
+    /// One call at a time: libvirt 9.0 lets the thread that reads the socket overlook what others have put into the queue, for
+    /// seconds, and keeps pointers to stacks of threads that have gone on (CVE-2024-4418). Only threads of the pool wait for it.
+    private let wire = Mutex(())
+    /// Since when the call of now is under way.
+    private let busySince = Mutex<ContinuousClock.Instant?>(nil)
     /// Keeps two registrations from mixing; only threads of the pool wait for it.
     private let registration = Mutex(())
     private let owned: OwnedConnection
@@ -50,6 +56,12 @@ final class ConnectionCore: Sendable {
         }
     }
 
+    /// How many calls have not returned yet, those included that nobody waits for any more.
+    var callsUnderWay: Int { calls.count }
+
+    /// How long the call of now has taken so far.
+    var busyTime: Duration { busySince.withLock { $0.map { .now - $0 } } ?? .zero }
+
     /// How many object references the handles own.
     var handleCount: Int { state.withLock { $0.objects.count } }
 }
@@ -59,17 +71,18 @@ final class ConnectionCore: Sendable {
 extension ConnectionCore {
     /// Runs a call on the connection itself.
     func call<Value: Sendable>(
-        _ operation: String, object: String? = nil, deadline: Duration,
+        _ operation: String, object: String? = nil, pool: BlockingPool? = nil, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await pool.run(deadline: deadline, operation: operation) {
+        try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
             _ = try self.begin(operation, object: object) { _ in virConnectRef(self.owned.pointer) }
             defer {
                 virConnectClose(self.owned.pointer)
                 self.calls.leave()
             }
-            return try body(
-                self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
+            return try self.onWire {
+                try body(self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
+            }
         }
     }
 
@@ -78,7 +91,7 @@ extension ConnectionCore {
         _ operation: String, on handle: ObjectHandle, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await pool.run(deadline: deadline, operation: operation) {
+        try await pool.run(deadline: deadline, operation: operation, owner: self) {
             let object = try self.begin(operation, object: handle.label) { state -> OwnedObject? in
                 let object = state.objects.object(for: handle.key)
                 if let object { object.kind.retain(object.pointer) }
@@ -89,8 +102,18 @@ extension ConnectionCore {
                 throw LibvirtError.connectionClosed(operation: operation, object: handle.label)
             }
             defer { object.kind.release(object.pointer) }
-            return try body(
-                object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
+            return try self.onWire {
+                try body(
+                    object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
+            }
+        }
+    }
+
+    private func onWire<Value>(_ body: () throws -> Value) throws -> Value {
+        try wire.withLock { _ in
+            busySince.withLock { $0 = .now }
+            defer { busySince.withLock { $0 = nil } }
+            return try body()
         }
     }
 
@@ -98,7 +121,9 @@ extension ConnectionCore {
         _ operation: String, object: String?, _ prepare: (inout State) -> Value
     ) throws -> Value {
         try state.withLock { state in
-            guard !state.isClosing else { throw LibvirtError.connectionClosed(operation: operation, object: object) }
+            guard !state.isClosing, !state.isAbandoned else {
+                throw LibvirtError.connectionClosed(operation: operation, object: object)
+            }
             calls.enter()
             return prepare(&state)
         }
@@ -139,6 +164,14 @@ extension ConnectionCore {
 // MARK: - Closing
 
 extension ConnectionCore {
+    /// Takes no new calls and ends the waits for those under way, whose threads go on. Events come no more.
+    func abandon(_ reason: CloseReason) {
+        state.withLock { $0.isAbandoned = true }
+        events.finish()
+        ended.deliver(reason)
+        pool.abandonAll(of: self)
+    }
+
     /// Ends the connection: no new calls, events off, handles released, and then libvirt's own close.
     ///
     /// - Returns: the references that are left: 0, or more if a call still hangs at the deadline. That call gives its

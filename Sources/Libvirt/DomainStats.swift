@@ -24,14 +24,17 @@ public struct DomainStats: Sendable, Hashable {
 extension LibvirtConnection {
     /// State and size of all domains in one call, which waits for no busy domain.
     ///
+    /// The sizes of a running domain are asked of its QEMU, and a QEMU that hangs holds up the answer for all domains.
+    /// - Parameter withSizes: whether they are wanted.
+    ///
     /// A driver that cannot do this (the test driver) is asked for each domain with `virDomainGetState` and
     /// `virDomainGetInfo` instead, in the same call of ours. Calls `virConnectGetAllDomainStats` with `NOWAIT`.
     public func allDomainStats(
-        _ filter: DomainFilter = [], deadline: Duration = .seconds(30)
+        _ filter: DomainFilter = [], withSizes: Bool = true, deadline: Duration = .seconds(30)
     ) async throws -> [DomainStats] {
         try await core.call("virConnectGetAllDomainStats", deadline: deadline) { connection, call in
-            let wanted =
-                VIR_DOMAIN_STATS_STATE.rawValue | VIR_DOMAIN_STATS_BALLOON.rawValue | VIR_DOMAIN_STATS_VCPU.rawValue
+            let sizes = VIR_DOMAIN_STATS_BALLOON.rawValue | VIR_DOMAIN_STATS_VCPU.rawValue
+            let wanted = VIR_DOMAIN_STATS_STATE.rawValue | (withSizes ? sizes : 0)
             let noWait = VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT.rawValue
             var records: UnsafeMutablePointer<virDomainStatsRecordPtr?>?
             let count = virConnectGetAllDomainStats(connection, wanted, &records, filter.rawValue | noWait)
@@ -44,7 +47,7 @@ extension LibvirtConnection {
             let stats = UnsafeBufferPointer(start: records, count: Int(count)).compactMap { record in
                 record.flatMap { DomainStats($0.pointee) }
             }
-            let hasSizes = stats.isEmpty || stats.contains { $0.maximumMemoryInKiB != nil }
+            let hasSizes = stats.isEmpty || !withSizes || stats.contains { $0.maximumMemoryInKiB != nil }
             return hasSizes ? stats : try DomainStats.askingEach(connection, filter, call)
         }
     }

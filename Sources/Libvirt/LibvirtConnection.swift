@@ -2,7 +2,8 @@ import CLibvirt
 
 /// A connection to libvirt: the one owner of a `virConnectPtr`.
 ///
-/// Every call runs on a thread of its ``BlockingPool`` and has a deadline; 30 seconds if none is stated. Every call may
+/// It makes one call at a time. Every call runs on a thread of its ``BlockingPool`` and has a deadline, the wait for others
+/// included; 30 seconds if none is stated. Every call may
 /// throw ``LibvirtError``, and `CancellationError` when the task is cancelled: the C call then goes on, and its result
 /// is dropped. Handles (``Domain``, ``StoragePool``, …) keep the connection alive. ``close(deadline:)`` ends it and
 /// them.
@@ -16,14 +17,17 @@ public final class LibvirtConnection: Sendable {
         self.core = core
     }
 
-    /// Opens a connection, with keepalive (5 s, 3 times) where there is a daemon.
+    /// Opens a connection, without libvirt's keepalive: when that gives a daemon up while several threads wait for it, libvirt 9.0
+    /// ends the process (CVE-2024-4418, which Debian 12 has). ``ping(deadline:)`` and ``abandon()`` are in its place.
     ///
-    /// - Parameter pool: the threads for its calls.
+    /// - Parameters:
+    ///   - pool: the threads for its calls.
+    ///   - owner: who may give up the wait, with ``BlockingPool/abandonAll(of:)``.
     /// - Throws: `LibvirtError`: `.noConnect`, `.systemError` (no daemon), `.authFailed`, … Calls `virConnectOpen`.
     public static func open(
-        _ uri: String, pool: BlockingPool = .shared, deadline: Duration = .seconds(30)
+        _ uri: String, pool: BlockingPool = .shared, deadline: Duration = .seconds(30), owner: AnyObject? = nil
     ) async throws -> LibvirtConnection {
-        try await pool.run(deadline: deadline, operation: "virConnectOpen") {
+        try await pool.run(deadline: deadline, operation: "virConnectOpen", owner: owner) {
             // Should the caller be gone by now, the core is dropped here, and closes what was opened.
             LibvirtConnection(uri: uri, core: try ConnectionCore(opening: uri, pool: pool))
         }
@@ -37,6 +41,27 @@ public final class LibvirtConnection: Sendable {
     public func close(deadline: Duration = .seconds(30)) async -> Int {
         await core.close(deadline: deadline)
     }
+
+    /// Asks the daemon for a sign of life, on a thread that no other call uses.
+    /// - Throws: `LibvirtError` of kind `.deadlineExceeded` where it is silent. Calls `virConnectGetLibVersion`.
+    public func ping(deadline: Duration) async throws {
+        try await core.call("virConnectGetLibVersion", pool: Self.pings, deadline: deadline) { connection, call in
+            var number: UInt = 0
+            try call.check(virConnectGetLibVersion(connection, &number))
+        }
+    }
+
+    private static let pings = BlockingPool(size: 1, spare: 3, name: "libvirt-ping")
+
+    /// Gives up a daemon that does not answer: every call fails at once, those under way too. ``closeReason`` is `keepalive` from here
+    /// on. What libvirt holds is freed by ``close(deadline:)``, which waits for the daemon.
+    public func abandon() { core.abandon(.keepalive) }
+
+    /// How many calls the daemon has not answered yet, those included that nobody waits for any more.
+    public var callsUnderWay: Int { core.callsUnderWay }
+
+    /// How long the daemon has taken so far for the call that it works on; zero for none.
+    public var busyTime: Duration { core.busyTime }
 
     /// Why the connection has ended; nil while it has not.
     public var closeReason: CloseReason? { core.ended.value }

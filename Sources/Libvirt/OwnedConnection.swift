@@ -7,7 +7,7 @@ public enum CloseReason: Sendable, Hashable {
     case error
     /// The daemon closed it, as when it stops or is killed.
     case endOfFile
-    /// The daemon did not answer keepalive messages.
+    /// The daemon did not answer, and was given up.
     case keepalive
     /// We closed it.
     case client
@@ -40,8 +40,6 @@ struct OwnedConnection: @unchecked Sendable {
         guard let pointer = virConnectOpen(uri) else {
             throw LibvirtError.last(operation: "virConnectOpen", object: uri)
         }
-        // A driver without keepalive says so, and needs none: it runs in this process.
-        virConnectSetKeepAlive(pointer, 5, 3)
         let box = CloseCallbackBox(ended)
         virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
             guard let opaque else { return }

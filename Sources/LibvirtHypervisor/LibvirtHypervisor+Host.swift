@@ -6,7 +6,7 @@ import XMLReading
 extension LibvirtHypervisor {
     public func hostFacts() async throws(VMError) -> HostFacts {
         try await withLink { link in
-            try await link.facts.value { try await Self.readFacts(link.connection) }
+            try await link.facts.value { [self] in try await withLane { try await Self.readFacts($0) } }
         }
     }
 

@@ -7,35 +7,35 @@ private let longDeadline = Duration.seconds(120)
 
 extension LibvirtHypervisor {
     public func start(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.start(deadline: longDeadline) }
+        try await withProcess(of: uuid) { try await $0.start(deadline: longDeadline) }
     }
 
     public func requestShutdown(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.shutdown() }
+        try await withProcess(of: uuid) { try await $0.shutdown() }
     }
 
     public func destroy(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.destroy(deadline: longDeadline) }
+        try await withProcess(of: uuid) { try await $0.destroy(deadline: longDeadline) }
     }
 
     public func suspend(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.suspend() }
+        try await withProcess(of: uuid) { try await $0.suspend() }
     }
 
     public func resume(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.resume() }
+        try await withProcess(of: uuid) { try await $0.resume() }
     }
 
     public func wakeUp(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.wakeUp() }
+        try await withProcess(of: uuid) { try await $0.wakeUp() }
     }
 
     public func requestReboot(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.reboot() }
+        try await withProcess(of: uuid) { try await $0.reboot() }
     }
 
     public func reset(_ uuid: VMUUID) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.reset() }
+        try await withProcess(of: uuid) { try await $0.reset() }
     }
 
     public func setAutostart(_ uuid: VMUUID, _ autostart: Bool) async throws(VMError) {

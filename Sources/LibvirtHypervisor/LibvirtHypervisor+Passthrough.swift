@@ -33,8 +33,8 @@ extension LibvirtHypervisor {
     }
 
     public func passthroughSupport() async throws(VMError) -> PassthroughSupport {
-        try await withLink { link in
-            let host = try XMLTree(parsing: try await link.connection.capabilitiesXML()).first("host")
+        try await withLane { connection in
+            let host = try XMLTree(parsing: try await connection.capabilitiesXML()).first("host")
             let cells = host?.first("topology")?.first("cells")?.all("cell") ?? []
             let pages = cells.flatMap { $0.all("pages") }.map { pages -> UInt64 in
                 // The host's usual pages are in the list as well.
@@ -44,7 +44,7 @@ extension LibvirtHypervisor {
                 let (size, overflow) = count.multipliedReportingOverflow(by: kibibytes / 1024)
                 return overflow ? .max : size
             }
-            let domain = try? await link.connection.domainCapabilitiesXML(machine: "q35", arch: "x86_64")
+            let domain = try? await connection.domainCapabilitiesXML(machine: "q35", arch: "x86_64")
             let hostdev = try domain.map { try XMLTree(parsing: $0) }?.first("devices")?.first("hostdev")
             let backends = hostdev?.all("enum").first { $0.attributes["name"] == "pciBackend" }?.all("value") ?? []
             return PassthroughSupport(

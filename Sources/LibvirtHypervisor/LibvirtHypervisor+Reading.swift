@@ -10,21 +10,13 @@ extension LibvirtHypervisor {
             async let autostart = connection.domainUUIDs(.autostart)
             async let persistent = connection.domainUUIDs(.persistent)
             async let saved = connection.domainUUIDs(.managedSave)
-            async let stats = Self.stats(connection)
+            // In ways that wait for no QEMU: one that hangs must not hold up the others.
+            async let inactive = connection.allDomainStats(.inactive)
+            async let active = connection.allDomainStats(.active, withSizes: false)
             let domains = try await connection.domains()
             let flags = try await DomainFlags(autostart: autostart, persistent: persistent, managedSave: saved)
-            let sizes = Dictionary(try await stats.map { ($0.uuid, $0) }, uniquingKeysWith: { $1 })
+            let sizes = Dictionary(try await (inactive + active).map { ($0.uuid, $0) }, uniquingKeysWith: { $1 })
             return try await Self.read(domains, sizes, flags)
-        }
-    }
-
-    /// State and size of all domains in one call; nothing when that takes too long, because libvirt asks a QEMU that hangs. Then
-    /// each is asked by itself, in ways that wait for no QEMU.
-    private static func stats(_ connection: LibvirtConnection) async throws -> [DomainStats] {
-        do {
-            return try await connection.allDomainStats(deadline: .seconds(3))
-        } catch let error as LibvirtError where error.kind == .deadlineExceeded {
-            return []
         }
     }
 
@@ -53,15 +45,19 @@ extension LibvirtHypervisor {
 
     /// One VM of a listing; nil when it went away meanwhile.
     private static func read(_ domain: Domain, _ stats: DomainStats?, _ flags: DomainFlags) async throws -> VM? {
-        guard let stats, let status = stats.status, let memory = stats.maximumMemoryInKiB, let vcpus = stats.vcpus
-        else {
-            return try await read(domain)
+        guard let stats, let status = stats.status else { return try await read(domain) }
+        return try await orGone {
+            let metadata = try await VMMetadata(of: domain)
+            var size = (memory: stats.maximumMemoryInKiB ?? 0, vcpus: stats.vcpus ?? 0)
+            if stats.maximumMemoryInKiB == nil || stats.vcpus == nil {
+                let info = try await domain.info()
+                size = (info.maximumMemoryInKiB, info.vcpus)
+            }
+            return VM(
+                domain, status, memoryInKiB: size.memory, vcpus: size.vcpus, metadata,
+                autostart: flags.autostart.contains(domain.uuid), isPersistent: flags.persistent.contains(domain.uuid),
+                hasSavedState: flags.managedSave.contains(domain.uuid))
         }
-        guard let metadata = try await orGone({ try await VMMetadata(of: domain) }) else { return nil }
-        return VM(
-            domain, status, memoryInKiB: memory, vcpus: vcpus, metadata,
-            autostart: flags.autostart.contains(domain.uuid), isPersistent: flags.persistent.contains(domain.uuid),
-            hasSavedState: flags.managedSave.contains(domain.uuid))
     }
 
     public func readVM(_ uuid: VMUUID) async throws(VMError) -> VM? {

@@ -5,12 +5,12 @@ import XMLReading
 
 extension LibvirtHypervisor {
     public func survey(within budget: Duration) async throws(VMError) -> HostSurvey {
-        try await withLink { link in
-            let reading = SurveyReading(connection: link.connection, end: .now + budget)
+        try await withLane { connection in
+            let reading = SurveyReading(connection: connection, end: .now + budget)
             // The first question shows whether anybody answers; what is not answered after that is not known, and no more.
             var survey = HostSurvey()
-            survey.libvirtVersion = try await link.connection.libvirtVersion(deadline: reading.left).description
-            survey.hypervisor = try await Self.hypervisorWords(link.connection, deadline: reading.left)
+            survey.libvirtVersion = try await connection.libvirtVersion(deadline: reading.left).description
+            survey.hypervisor = try await Self.hypervisorWords(connection, deadline: reading.left)
             await reading.hardware(&survey)
             await reading.machines(&survey)
             await reading.network(&survey)

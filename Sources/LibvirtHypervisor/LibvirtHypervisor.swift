@@ -8,9 +8,14 @@ import XMLReading
 ///
 /// Here "domain" becomes "VM": nothing above knows libvirt's terms. No rule lives here.
 public final class LibvirtHypervisor: Hypervisor {
-    /// A connection with what is known of its other end.
+    /// Connections with what is known of their other end. Each makes one call at a time, so that there are several.
     struct Link: Sendable {
+        /// For what is short and waits for no QEMU.
         let connection: LibvirtConnection
+        /// For events and signs of life.
+        let watch: LibvirtConnection
+        /// For what may take long; nil where there is but the one connection.
+        let lanes: Lanes?
         let version: LibvirtVersion
         let disks: VolumePool
         let media: VolumePool
@@ -38,18 +43,18 @@ public final class LibvirtHypervisor: Hypervisor {
             var pause = Duration.milliseconds(100)
             while let self, !Task.isCancelled {
                 do {
-                    let link = try await self.connect(onEvent)
+                    let link = try await self.connect(onEvent, whenSlow: { isOver.finish() })
                     pause = .milliseconds(100)
                     isOver.finish()
-                    let reason = try await link.connection.waitUntilClosed()
+                    let reason = try await link.waitUntilLost()
                     self.state.withLock { $0.link = nil }
                     onEvent(.disconnected(reason: reason.words))
-                    await link.connection.close(deadline: .seconds(5))
+                    link.abandon()
                 } catch {
                     if !Task.isCancelled { onEvent(.disconnected(reason: "\(error)")) }
                     isOver.finish()
                     try? await Task.sleep(for: pause)
-                    pause = min(pause * 2, .seconds(5))
+                    pause = min(pause * 2, .seconds(1))
                 }
             }
             isOver.finish()
@@ -64,21 +69,27 @@ public final class LibvirtHypervisor: Hypervisor {
             return (state.link, state.supervisor)
         }
         supervisor?.cancel()
-        await link?.connection.close(deadline: .seconds(5))
+        await link?.close(deadline: .seconds(5))
         await supervisor?.value
     }
 
-    private func connect(_ onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async throws -> Link {
-        let connection = try await LibvirtConnection.open(uri)
+    private func connect(
+        _ onEvent: @escaping @Sendable (HypervisorEvent) -> Void, whenSlow: @escaping @Sendable () -> Void
+    ) async throws -> Link {
+        let connection = try await open(onEvent, whenSlow)
         do {
             let words = try await Self.hypervisorWords(connection)
+            async let lanes = Lanes(uri)
+            async let watch = another(like: connection)
+            async let storage = another(like: connection)
             let link = Link(
-                connection: connection, version: try await connection.libvirtVersion(),
-                disks: VolumePool(VolumePool.disks, connection: connection),
-                media: VolumePool(VolumePool.media, connection: connection))
+                connection: connection, watch: try await watch, lanes: try await lanes,
+                version: try await connection.libvirtVersion(),
+                disks: VolumePool(VolumePool.disks, connection: try await storage),
+                media: VolumePool(VolumePool.media, connection: try await storage))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
-            try await connection.onDomainEvent { event in
+            try await link.watch.onDomainEvent { event in
                 if let event = HypervisorEvent(event) { gate.tell(event) }
             }
             state.withLock { $0.link = link }
@@ -89,6 +100,33 @@ public final class LibvirtHypervisor: Hypervisor {
             await connection.close(deadline: .seconds(5))
             throw error
         }
+    }
+
+    /// The same one where libvirt's test driver would make a host of its own.
+    private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
+        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
+    }
+
+    /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
+    /// given up leaves a thread behind.
+    private func open(
+        _ onEvent: @escaping @Sendable (HypervisorEvent) -> Void, _ whenSlow: @escaping @Sendable () -> Void
+    ) async throws -> LibvirtConnection {
+        let alarm = Task {
+            guard (try? await Task.sleep(for: .seconds(5))) != nil else { return }
+            onEvent(.disconnected(reason: CloseReason.keepalive.words))
+            whenSlow()
+        }
+        let result: Result<LibvirtConnection, any Error>
+        do {
+            result = .success(try await LibvirtConnection.open(uri, deadline: .seconds(3600)))
+        } catch {
+            result = .failure(error)
+        }
+        // Over before `.connected` is told.
+        alarm.cancel()
+        await alarm.value
+        return try result.get()
     }
 
     /// Kind and version, such as `QEMU 7.2.22`; nil where libvirt finds no hypervisor, which is no reason to do without what it
@@ -129,6 +167,8 @@ public final class LibvirtHypervisor: Hypervisor {
         } catch let error as VMError {
             throw error
         } catch let error as LibvirtError {
+            // A call that does not end here would take the connection away from all others for ever.
+            if error.kind == .deadlineExceeded, link.connection.busyTime > .seconds(20) { link.connection.abandon() }
             throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
         } catch let error as XMLError {
             throw VMError(.failed, "what libvirt says cannot be read: \(error)")
@@ -143,6 +183,62 @@ public final class LibvirtHypervisor: Hypervisor {
         try await withLink { link in
             try await body(try await link.connection.domain(uuid: try DomainUUID(uuid)))
         }
+    }
+
+    /// The same for what may take long, because it waits for the VM's QEMU or looks at the host.
+    func withLane<Result: Sendable>(
+        _ body: @escaping @Sendable (LibvirtConnection) async throws -> Result
+    ) async throws(VMError) -> Result {
+        try await withLink { link in
+            guard let lanes = link.lanes else { return try await body(link.connection) }
+            return try await lanes.run { try await body($0) }
+        }
+    }
+
+    /// A call that waits for the VM's QEMU, which may hang.
+    func withProcess<Result: Sendable>(
+        of uuid: VMUUID, _ body: @escaping @Sendable (Domain) async throws -> Result
+    ) async throws(VMError) -> Result {
+        try await withLane { try await body(try await $0.domain(uuid: try DomainUUID(uuid))) }
+    }
+}
+
+extension LibvirtHypervisor.Link {
+    /// Waits until a connection is closed, or libvirt is silent.
+    fileprivate func waitUntilLost() async throws -> CloseReason {
+        try await withThrowingTaskGroup(of: CloseReason.self) { group in
+            for connection in [watch, connection] { group.addTask { try await connection.waitUntilClosed() } }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: .seconds(2))
+                    do {
+                        try await watch.ping(deadline: .seconds(6))
+                    } catch let error as LibvirtError where error.kind == .deadlineExceeded {
+                        return .keepalive
+                    } catch is LibvirtError {
+                        // An answer, if only that the connection ends; then that comes as well.
+                    }
+                }
+            }
+            defer { group.cancelAll() }
+            guard let reason = try await group.next() else { throw CancellationError() }
+            return reason
+        }
+    }
+
+    /// Gives up a libvirt that is gone or silent; what it has not answered ends when it goes on, or its end is known.
+    func abandon() {
+        lanes?.abandon()
+        for connection in [connection, watch, disks.connection] { connection.abandon() }
+        Task { await close(deadline: .seconds(3600)) }
+    }
+
+    func close(deadline: Duration) async {
+        async let closing: Void? = lanes?.close(deadline: deadline)
+        async let watching = watch.close(deadline: deadline)
+        async let storing = disks.connection.close(deadline: deadline)
+        await connection.close(deadline: deadline)
+        _ = await (closing, watching, storing)
     }
 }
 

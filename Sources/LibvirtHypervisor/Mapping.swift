@@ -61,8 +61,8 @@ extension HypervisorEvent {
         case (.stopped, .stoppedShutdown): .stateChanged(uuid, .shutOff, reason: "shutdown")
         case (.stopped, .stoppedDestroyed): .stateChanged(uuid, .shutOff, reason: "destroyed")
         case (.stopped, .stoppedCrashed): .stateChanged(uuid, .shutOff, reason: "crashed")
-        case (.stopped, .stoppedFailed): .stateChanged(uuid, .shutOff, reason: "failed")
         case (.shutdown, _): .stateChanged(uuid, .shuttingDown, reason: "")
+        // Among others a stop that "failed": of a start that did not work and of a QEMU that was killed libvirt says the same.
         default: .changed(uuid)
         }
     }

@@ -26,7 +26,7 @@ actor VolumePool {
     /// An empty qcow2 image with its tables; with less than this free nothing sensible can follow.
     private static let leastFreeBytes: UInt64 = 16 << 20
 
-    private let connection: LibvirtConnection
+    nonisolated let connection: LibvirtConnection
     private let kind: Kind
     private var preparing: Task<StoragePool, any Error>?
 

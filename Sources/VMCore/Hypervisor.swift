@@ -12,7 +12,7 @@ public protocol Hypervisor: Sendable {
 
     /// Connects, and stays connected: after a loss it tries again by itself, with growing pauses, until `stop`.
     ///
-    /// Returns after the first attempt, whatever its outcome. `onEvent` is called in order, on a thread of the adapter, and must
+    /// Returns after the first attempt, whatever its outcome, or when that is slow and `.disconnected` says so. `onEvent` is called in order, on a thread of the adapter, and must
     /// not block. `.connected` comes first after each connect, and no event of that connection before it; events are registered
     /// before `.connected`, so that what changes during the listing that follows is not missed.
     func start(onEvent: @escaping @Sendable (HypervisorEvent) -> Void) async

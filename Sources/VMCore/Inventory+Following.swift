@@ -4,7 +4,7 @@ public import VMModel
 extension Inventory {
     /// Connects the hypervisor and follows its events until it is stopped.
     ///
-    /// Returns after the first full listing, or when the first attempt to connect failed; `status` tells which.
+    /// Returns after the first full listing, or when the first attempt to connect or to list failed; `status` tells which.
     public func start() async {
         let (firstWord, isSaid) = AsyncStream.makeStream(of: Void.self)
         await hypervisor.start { [weak self, executor] event in
@@ -25,7 +25,7 @@ extension Inventory {
         }
     }
 
-    /// Takes an event in; for a new connection gives the listing that it began.
+    /// Takes an event in; for a new connection gives the first attempt to list that it began.
     @discardableResult
     func apply(_ event: HypervisorEvent) -> Task<Void, Never>? {
         switch event {
@@ -57,8 +57,8 @@ extension Inventory {
             if awaited == state { entries[uuid]?.statesAheadOfEvents.removeFirst() }
             return
         }
-        guard entry.vm.state != .shutOff else {
-            // What comes first of a start does not say how it started, so a start is read.
+        guard entry.vm.state != .shutOff, entry.vm.state != .crashed else {
+            // What comes first of a start does not say how it started, so a start is read; also one after a crash.
             entries[uuid]?.heard = .state(state)
             return
         }
@@ -77,26 +77,29 @@ extension Inventory {
         }
     }
 
-    /// Reads every VM and makes the inventory equal to that, except where something newer is known; tries again while the connection lasts.
-    private func list(on connection: UInt64, _ info: HypervisorInfo) async {
-        var pause = Duration.milliseconds(100)
-        while connection == self.connection, !Task.isCancelled {
-            changedDuringListing = []
-            do throws(VMError) {
-                let vms = try await hypervisor.listVMs()
-                guard connection == self.connection else { return }
-                for uuid in take(vms) { await readMissing(uuid) }
-                guard connection == self.connection else { return }
-                if lossReason != nil { log("connected to \(hypervisor.uri) again") }
-                lossReason = nil
-                status = HypervisorStatus(isConnected: true, version: info.version)
-                for waiter in connectionWaiters { waiter.resume() }
-                connectionWaiters = []
-                return
-            } catch {
-                log("cannot list the VMs: \(error)")
+    /// Reads every VM and makes the inventory equal to that, except where something newer is known.
+    ///
+    /// Returns after one attempt. When it fails there are others, after growing pauses, while the connection lasts.
+    private func list(
+        on connection: UInt64, _ info: HypervisorInfo, pause: Duration = .milliseconds(100)
+    ) async {
+        guard connection == self.connection else { return }
+        changedDuringListing = []
+        do throws(VMError) {
+            let vms = try await hypervisor.listVMs()
+            guard connection == self.connection else { return }
+            for uuid in take(vms) { await readMissing(uuid) }
+            guard connection == self.connection else { return }
+            if lossReason != nil { log("connected to \(hypervisor.uri) again") }
+            lossReason = nil
+            status = HypervisorStatus(isConnected: true, version: info.version)
+            for waiter in connectionWaiters { waiter.resume() }
+            connectionWaiters = []
+        } catch {
+            log("cannot list the VMs: \(error)")
+            Task {
                 try? await Task.sleep(for: pause)
-                pause = min(pause * 2, .seconds(10))
+                await list(on: connection, info, pause: min(pause * 2, .seconds(5)))
             }
         }
     }

@@ -39,7 +39,8 @@ extension VMManager {
             }
             return try await destroy(uuid)
         case .creating, .shutOff:
-            throw Self.wrongState(vm, "stop")
+            guard force, try await isBeingStarted(vm) else { throw Self.wrongState(vm, "stop") }
+            return try await destroy(uuid)
         }
         guard await inventory.wait(for: uuid, atMost: limit, until: { $0?.state.mayHaveProcess != true }) else {
             guard !Task.isCancelled else { throw VMError(.cancelled, "waiting for '\(vm.name)' to stop was cancelled") }
@@ -93,7 +94,9 @@ extension VMManager {
     /// - Throws: `invalidState` when it has no process.
     public func destroy(_ uuid: VMUUID) async throws(VMError) {
         let vm = try await changeableVM(uuid, "destroy", if: \.mayHaveProcess)
-        guard vm.state.mayHaveProcess else { throw Self.wrongState(vm, "destroy") }
+        if !vm.state.mayHaveProcess {
+            guard try await isBeingStarted(vm) else { throw Self.wrongState(vm, "destroy") }
+        }
         do throws(VMError) {
             try await hypervisor.destroy(uuid)
         } catch {
@@ -101,6 +104,12 @@ extension VMManager {
             throw error.saying("cannot destroy '\(vm.name)'")
         }
         await showResult(uuid)
+    }
+
+    /// Whether a VM that is shown as off has a process all the same: one whose start is not finished, and may never be.
+    private func isBeingStarted(_ vm: VM) async throws(VMError) -> Bool {
+        guard vm.state == .shutOff else { return false }
+        return try await hypervisor.readVM(vm.uuid)?.state.mayHaveProcess == true
     }
 
     /// At a forced stop's limit the guest may have just ended by itself, which is what was wanted.

@@ -21,12 +21,19 @@ public struct ServiceNotification: Sendable {
     }
 
     /// The service is there for its clients.
-    public func ready() { send("READY=1\nSTATUS=Serving") }
+    public func ready() { send("READY=1") }
+
+    /// What the service is doing, for `systemctl status`.
+    public func status(_ text: String) { send("STATUS=\(text)", waits: false) }
+
+    /// The service is alive.
+    public func alive() { send("WATCHDOG=1", waits: false) }
 
     /// The service is about to end because it was asked to.
     public func stopping() { send("STOPPING=1") }
 
-    private func send(_ message: String) {
+    /// - Parameter waits: whether for a service manager whose queue is full; what is said again and again is not worth that.
+    private func send(_ message: String, waits: Bool = true) {
         var socketAddress = sockaddr_un()
         socketAddress.sun_family = sa_family_t(AF_UNIX)
         guard !address.isEmpty, address.count < MemoryLayout.size(ofValue: socketAddress.sun_path) else { return }
@@ -36,10 +43,11 @@ public struct ServiceNotification: Sendable {
         defer { close(descriptor) }
         let length = MemoryLayout<sa_family_t>.size + address.count
         let text = Array(message.utf8)
+        let flags = Int32(MSG_NOSIGNAL) | (waits ? 0 : Int32(MSG_DONTWAIT))
         withUnsafePointer(to: &socketAddress) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 // Whoever does not listen is not told; the service goes on all the same.
-                _ = sendto(descriptor, text, text.count, Int32(MSG_NOSIGNAL), pointer, socklen_t(length))
+                _ = sendto(descriptor, text, text.count, flags, pointer, socklen_t(length))
             }
         }
     }

@@ -29,6 +29,8 @@ struct DaemonService: Service, CustomStringConvertible {
         try await service.requestName()
         let count = await inventory.vms.count
         logger.info("serving \(hypervisor.uri), number of VMs: \(count)")
+        Watchdog.fromEnvironment()?.start(on: connection.loop, inventory, notification)
+        await inventory.tellStatus(to: notification)
         notification.ready()
 
         let isAskedToEnd = await withGracefulShutdownHandler {
@@ -38,8 +40,9 @@ struct DaemonService: Service, CustomStringConvertible {
             notification.stopping()
             Task { await end() }
         }
-        await hypervisor.stop()
+        // Without the bus nobody waits for libvirt to close the connection.
         guard isAskedToEnd else { throw BusLost() }
+        await hypervisor.stop()
         logger.info("ended as asked; the VMs run on")
     }
 
@@ -51,4 +54,18 @@ struct DaemonService: Service, CustomStringConvertible {
         await connection.objects.waitForReplies(atMost: .seconds(30))
         await connection.close()
     }
+}
+
+extension Inventory {
+    /// Says now and from here on whether there is a connection to libvirt.
+    fileprivate func tellStatus(to notification: ServiceNotification) {
+        notification.status(status.words)
+        observe { change in
+            if case .hypervisor(let status) = change { notification.status(status.words) }
+        }
+    }
+}
+
+extension HypervisorStatus {
+    fileprivate var words: String { isConnected ? "Serving" : "Serving, without a connection to libvirt at present" }
 }

@@ -90,6 +90,21 @@ struct EventLoopTests {
         #expect(await loop.run { fired.value } == [10, 11, 20, 40])
     }
 
+    @Test func whatIsRepeatedComesAgainAndEndsWithTheLoop() async {
+        let (ticks, isTicking) = AsyncStream.makeStream(of: ContinuousClock.Instant.self)
+        var loop: EventLoop? = EventLoop(name: "repeat")
+        let start = ContinuousClock.now
+        loop?.repeatEvery(.milliseconds(20)) { isTicking.yield(.now) }
+        var times: [ContinuousClock.Instant] = []
+        for await time in ticks {
+            times.append(time)
+            if times.count == 3 { break }
+        }
+        for (number, time) in times.enumerated() { #expect(time - start >= .milliseconds(20 * (number + 1))) }
+        loop?.shutdown()
+        loop = nil
+    }
+
     @Test func anIdleLoopSleeps() async {
         let idle = EventLoop(name: "idle")
         let clock = EventLoop(name: "clock")

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import VMCore
 import VMModel
@@ -60,6 +61,22 @@ import VMModel
         }
     }
 
+    @Test func saysThatLibvirtDoesNotAnswerAndWaitsForIt() async throws {
+        try await TestHost.withFile { file async throws in
+            let silent = try SilentListener(file.path)
+            let hypervisor = LibvirtHypervisor(uri: "qemu+unix:///system?socket=\(file.path)")
+            let events = EventLog()
+            let before = ContinuousClock.now
+            await hypervisor.start { events.append($0) }
+            #expect(ContinuousClock.now - before < .seconds(10))
+            #expect(events.all == [.disconnected(reason: "libvirt does not answer")])
+            // One attempt that waits, not one after the other.
+            #expect(silent.pending() == 1)
+            await hypervisor.stop()
+            #expect(events.all.count == 1)
+        }
+    }
+
     @Test func startsAgainAfterStopping() async throws {
         try await TestHost.with { host async throws in
             await host.hypervisor.stop()
@@ -88,5 +105,35 @@ import VMModel
             #expect(try await host.hypervisor.availableNetwork() == nil)
             #expect(try await host.hypervisor.prepareNetwork() == nil)
         }
+    }
+}
+
+/// A socket that takes connections and says nothing, as that of a libvirtd that hangs does.
+private final class SilentListener {
+    private let descriptor: Int32
+
+    init(_ path: String) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        var name = sockaddr_un()
+        name.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        try #require(result == 0 && listen(descriptor, 16) == 0)
+    }
+
+    deinit { close(descriptor) }
+
+    /// How many have connected since the last time.
+    func pending() -> Int {
+        var count = 0
+        while case let accepted = accept(descriptor, nil, nil), accepted >= 0 {
+            close(accepted)
+            count += 1
+        }
+        return count
     }
 }

@@ -45,6 +45,8 @@ import VMModel
         #expect(try event(.defined, .definedRenamed) == .changed(uuid))
         #expect(try event(.undefined, .undefinedRenamed) == .changed(uuid))
         #expect(try event(.stopped, .stoppedSaved) == .changed(uuid))
+        // Said of a start that failed, and of a QEMU that was killed.
+        #expect(try event(.stopped, .stoppedFailed) == .changed(uuid))
         #expect(try event(.crashed, .init(rawValue: 0)) == .changed(uuid))
         #expect(try event(.init(rawValue: 99), .init(rawValue: 99)) == .changed(uuid))
         #expect(try event(.metadataChange(.element, namespace: nil)) == .changed(uuid))

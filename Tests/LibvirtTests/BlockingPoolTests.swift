@@ -119,6 +119,24 @@ import Testing
         #expect(await holds { pool.threadCounts == (1, 0) })
     }
 
+    @Test func endsAllCallsOfAnOwnerAndNoOther() async throws {
+        let pool = BlockingPool(size: 1, spare: 0)
+        let gate = DispatchSemaphore(value: 0)
+        let (owner, other) = (Locked(0), Locked(0))
+        let running = Task { await failure { try await pool.run(operation: "run", owner: owner) { gate.wait() } } }
+        while pool.threadCounts.all == 0 || pool.waitingCount > 0 { await Task.yield() }
+        let waiting = Task { await failure { try await pool.run(operation: "wait", owner: owner) {} } }
+        let stranger = Task { try await pool.run(operation: "other", owner: other) { 7 } }
+        while pool.waitingCount < 2 { await Task.yield() }
+        pool.abandonAll(of: owner)
+        #expect(await running.value?.kind == .connectionClosed)
+        #expect(await waiting.value?.kind == .connectionClosed)
+        #expect(pool.threadCounts == (1, 1))
+        gate.signal()
+        #expect(try await stranger.value == 7)
+        #expect(pool.threadCounts == (1, 0))
+    }
+
     @Test func neverMakesACallThatIsCancelledBefore() async throws {
         let pool = BlockingPool(size: 1, spare: 0)
         let gate = DispatchSemaphore(value: 0)

@@ -5,6 +5,21 @@ import XMLReading
 @testable import Libvirt
 
 @Suite struct ConnectionTests {
+    @Test func answersAPingUntilItIsGivenUp() async throws {
+        try await TestHost.with { connection in
+            try await connection.ping(deadline: .seconds(10))
+            let domain = try await connection.domain(name: "alpha")
+            let events = try await connection.domainEvents()
+            connection.abandon()
+            #expect(try await connection.waitUntilClosed() == .keepalive)
+            for await event in events { Issue.record("an event after the end: \(event)") }
+            #expect(await failure { try await connection.ping(deadline: .seconds(10)) }?.kind == .connectionClosed)
+            #expect(await failure { try await domain.start() }?.kind == .connectionClosed)
+            #expect(await connection.close() == 0)
+            #expect(connection.closeReason == .keepalive)
+        }
+    }
+
     @Test func tellsWhoAnswers() async throws {
         try await TestHost.with { connection in
             #expect(try await connection.hypervisorType() == "TEST")
@@ -145,10 +160,14 @@ import XMLReading
                 try await connection.core.call("virHang", deadline: .milliseconds(20)) { _, _ in gate.wait() }
             }
             #expect(error?.kind == .deadlineExceeded)
-            // Another thread takes the hung one's place.
+            // Another thread takes the hung one's place, and waits for its turn on the connection.
+            let second = await failure { _ = try await connection.domains(deadline: .milliseconds(20)) }
+            #expect(second?.kind == .deadlineExceeded)
+            #expect(connection.busyTime > .milliseconds(30))
+            gate.signal()
             let domains = try await connection.domains()
             #expect(domains.count == 1)
-            gate.signal()
+            #expect(connection.busyTime == .zero)
         }
     }
 }

@@ -37,6 +37,33 @@ import VMTestSupport
         _ = await failure { try await pause.value }
     }
 
+    @Test(arguments: [true, false])
+    func aStartThatHangsHasAWayOut(_ isStop: Bool) async throws {
+        let vm = machine("a")
+        let rig = try await Rig(vm)
+        let hung = rig.fake.hold(.start, vm.uuid)
+        let start = Task { try await rig.manager.start(vm.uuid) }
+        try await hung.reached()
+        // libvirt has made a process, and nothing tells of that.
+        rig.fake.change { world in
+            world.machines[vm.uuid]?.vm.state = .paused
+            world.machines[vm.uuid]?.vm.stateReason = StateReason.startingUp
+        }
+        #expect(
+            await failure { try await rig.manager.stop(vm.uuid, within: .zero, force: false) }?.code == .invalidState)
+        try await within("the destroy") {
+            if isStop {
+                try await rig.manager.stop(vm.uuid, within: .seconds(60), force: true)
+            } else {
+                try await rig.manager.destroy(vm.uuid)
+            }
+        }
+        #expect(rig.fake.changes == [.start, .destroy])
+        #expect(rig.recorder.states(of: vm.uuid) == [.shutOff])
+        hung.open()
+        _ = await failure { try await start.value }
+    }
+
     @Test func anotherVMIsNotDelayed() async throws {
         let hanging = machine("hanging", .running)
         let other = machine("other", .running)

@@ -1,5 +1,6 @@
 """Programs of the system: libvirt's own tools, the command line, other users, and the services themselves."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -49,6 +50,11 @@ def neuron_vm_json(*arguments):
 
 def as_nobody(*command):
     return run(*NOBODY, *command, check=False)
+
+
+def qemu_pid(name):
+    """The process of a VM that runs."""
+    return int(pathlib.Path(f"/run/libvirt/qemu/{name}.pid").read_text(encoding="ascii"))
 
 
 def wait_until(condition, what, timeout=30):
@@ -133,6 +139,8 @@ class LibvirtCalls:
     LOG = pathlib.Path("/run/log/libvirtd-calls")
     # virt-admin's own calls, which are a protocol of their own.
     ADMIN = "prog=110102160 "
+    # virConnectGetLibVersion, by which the service asks for a sign of life all the time.
+    PING = "proc=157"
 
     def __enter__(self):
         self.outputs = self._admin("daemon-log-outputs").removeprefix("Logging outputs: ")
@@ -149,7 +157,8 @@ class LibvirtCalls:
     def count(self):
         with open(self.LOG, encoding="utf-8", errors="replace") as log:
             log.seek(self.start)
-            return sum("virNetServerProgramDispatch:" in line and self.ADMIN not in line for line in log)
+            calls = (line.split() for line in log if "virNetServerProgramDispatch:" in line and self.ADMIN not in line)
+            return sum(self.PING not in call for call in calls)
 
     @staticmethod
     def _admin(*arguments):
@@ -167,6 +176,15 @@ class Libvirtd:
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
+
+    @contextlib.contextmanager
+    def suspended(self):
+        """While this is open it takes connections and answers nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def start(self):
         with open("/run/log/libvirtd", "ab") as log:

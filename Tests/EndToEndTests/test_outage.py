@@ -1,0 +1,252 @@
+"""libvirtd that is gone, hangs or comes late, and QEMUs that hang: nothing is lost, and nobody waits for ever."""
+
+import concurrent.futures
+import contextlib
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, Client, Recorder, vm_path
+from support.system import Usage, neuron_vm, qemu_pid, run, virsh, wait_until
+
+UNAVAILABLE = ERROR + "HypervisorUnavailable"
+# Seconds that libvirtd hangs.
+HANG = 60 if "NEURON_TEST_ROUNDS" in os.environ else 15
+
+
+def is_connected(client):
+    return client.get(MANAGER, "HypervisorConnected", MANAGER_INTERFACE)
+
+
+def wait_connected(recorder, value, timeout):
+    recorder.wait(
+        lambda s: s.path == MANAGER and s.changed.get("HypervisorConnected") is value, timeout, f"connection {value}"
+    )
+
+
+def outcome(path, member, **values):
+    """Name of the error, or None, and seconds of a call by a client of its own."""
+    client = Client()
+    before = time.monotonic()
+    try:
+        client.vm(path, member, **values)
+        error = None
+    except BusError as caught:
+        error = caught.name
+    finally:
+        client.close()
+    return error, time.monotonic() - before
+
+
+def seconds(action):
+    before = time.monotonic()
+    action()
+    return time.monotonic() - before
+
+
+@contextlib.contextmanager
+def frozen(name):
+    """While this is open the QEMU of a VM does nothing."""
+    pid = qemu_pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def no_service(service):
+    """The service does not run, and runs again afterwards as before."""
+    service.stop()
+    yield service
+    service.restart()
+
+
+# No libvirtd at the start
+
+
+@pytest.mark.restarts_service
+def test_it_starts_without_libvirtd_and_finds_the_vms_later(vms, no_service, libvirtd):
+    name, uuid = vms.define()
+    libvirtd.kill()
+    try:
+        assert seconds(no_service.start) < 10
+        late = Client()
+        assert is_connected(late) is False and late.list() == {}
+        result = neuron_vm("list", timeout=5)
+        assert "no connection to libvirt" in result.stderr
+        with pytest.raises(BusError) as caught:
+            late.create("any", type="linux")
+        assert caught.value.name == UNAVAILABLE
+        recorder = Recorder()
+    finally:
+        libvirtd.start()
+    wait_connected(recorder, True, timeout=10)
+    recorder.catch_up()
+    assert [s.member for s in recorder.of(vm_path(uuid))] == ["InterfacesAdded", "VMAdded"]
+    assert late.list()[name][3] == "shut-off"
+    late.vm(vm_path(uuid), "Start")
+    late.close()
+    recorder.close()
+
+
+@pytest.mark.restarts_service
+def test_it_starts_beside_a_libvirtd_that_hangs(vms, no_service, libvirtd):
+    name, _ = vms.define()
+    with libvirtd.suspended():
+        assert seconds(no_service.start) < 10
+        late, recorder = Client(), Recorder()
+        assert is_connected(late) is False
+        assert "no connection to libvirt" in neuron_vm("list", timeout=5).stderr
+    wait_connected(recorder, True, timeout=10)
+    assert name in late.list()
+    late.close()
+    recorder.close()
+
+
+# A libvirtd that hangs
+
+
+def test_libvirtd_hangs_with_a_hundred_calls(client, vms, service, recorder, libvirtd):
+    names = [vms.define()[0] for _ in range(10)]
+    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
+    for name in names:
+        client.vm(paths[name], "Start")
+    usage = Usage(service.pid)
+    before, lists, threads = usage.now(), [], []
+    with concurrent.futures.ThreadPoolExecutor(100) as pool, libvirtd.suspended():
+        start = time.monotonic()
+        calls = [pool.submit(outcome, paths[name], "Pause") for name in names for _ in range(10)]
+        while time.monotonic() < start + HANG:
+            lists.append(seconds(client.list))
+            threads.append(usage.now()[1])
+            concurrent.futures.wait([c for c in calls if not c.done()], 0.2, concurrent.futures.FIRST_COMPLETED)
+        wait_connected(recorder, False, timeout=1)
+        outcomes = [call.result(timeout=1) for call in calls]
+        later = [outcome(paths[name], "Pause") for name in names]
+    wait_connected(recorder, True, timeout=10)
+    longest = max(s for _, s in outcomes)
+    print("seconds of calls:", longest, "of lists:", max(lists), "threads:", before[1], max(threads))
+    assert {error for error, _ in outcomes} <= {UNAVAILABLE, ERROR + "Timeout", ERROR + "Busy"}
+    assert longest <= 30
+    assert {error for error, _ in later} == {UNAVAILABLE} and max(s for _, s in later) <= 1
+    assert max(lists) <= 1
+    assert max(threads) <= before[1] + 16
+    for name in names:
+        # What libvirtd has been asked for before it hung, it may have done when it went on.
+        wait_until(lambda name=name: client.state(paths[name]) == virsh("domstate", name), f"state of {name}")
+        client.vm(paths[name], "Destroy")
+    usage.wait_for(before)
+
+
+# A QEMU that hangs
+
+
+def test_one_qemu_of_ten_hangs(client, vms):
+    names = [vms.define()[0] for _ in range(10)]
+    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
+    for name in names:
+        client.vm(paths[name], "Start")
+    hung, *others = names
+    with frozen(hung), concurrent.futures.ThreadPoolExecutor(4) as pool:
+        call = pool.submit(outcome, paths[hung], "Pause")
+        for name in others:
+            for member, state in (("Pause", "paused"), ("Resume", "running")):
+                assert seconds(lambda name=name, member=member: client.vm(paths[name], member)) < 10
+                assert client.state(paths[name]) == state
+        assert seconds(client.list) < 1
+        assert client.state(paths[hung]) == "running"
+        error, duration = call.result(timeout=60)
+        assert error == ERROR + "Timeout" and duration <= 35
+        assert seconds(client.list) < 1
+        assert client.list().keys() >= set(names)
+    # What had been asked for happens when it goes on; then it is as any other.
+    wait_until(lambda: virsh("domstate", hung) == client.state(paths[hung]), "state of the VM")
+    client.vm(paths[hung], "Destroy")
+
+
+def test_many_qemus_that_hang_take_nothing_from_the_others(client, vms, recorder):
+    """libvirtd works on five calls of a client at once, and these do not end."""
+    names = [vms.define()[0] for _ in range(8)]
+    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
+    for name in names:
+        client.vm(paths[name], "Start")
+    *hung, first, second = names
+    with concurrent.futures.ThreadPoolExecutor(len(hung)) as pool, contextlib.ExitStack() as stack:
+        for name in hung:
+            stack.enter_context(frozen(name))
+        calls = [pool.submit(outcome, paths[name], "Pause") for name in hung]
+        end = time.monotonic() + 12
+        while time.monotonic() < end:
+            for name in (first, second):
+                for member in ("Pause", "Resume"):
+                    assert seconds(lambda name=name, member=member: client.vm(paths[name], member)) < 5
+        recorder.catch_up()
+        assert not any("HypervisorConnected" in s.changed for s in recorder.signals)
+        assert not any(call.done() for call in calls)
+        stack.close()
+        assert [call.result(timeout=30)[0] for call in calls] == [None] * len(hung)
+
+
+def test_a_qemu_that_hangs_can_be_destroyed(client, vms):
+    name, uuid = vms.define()
+    client.vm(vm_path(uuid), "Start")
+    with frozen(name), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pause = pool.submit(outcome, vm_path(uuid), "Pause")
+        client.vm(vm_path(uuid), "Destroy")
+        assert client.state(vm_path(uuid)) == "shut-off"
+        assert pause.result(timeout=30)[0] is not None
+    assert virsh("domstate", name) == "shut off"
+
+
+@pytest.mark.restarts_service
+def test_the_first_listing_does_not_wait_for_a_qemu_that_hangs(client, vms, service):
+    names = [vms.define()[0] for _ in range(3)]
+    for name in names:
+        client.manager("StartVM", "(sa{sv})", name, {})
+    service.stop()
+    quick = seconds(service.start)
+    with frozen(names[1]):
+        service.stop()
+        slow = seconds(service.start)
+        late = Client()
+        listed = {name: row[3:6] for name, row in late.list().items()}
+        late.close()
+    print("seconds:", quick, "and with one that hangs:", slow)
+    assert listed == {name: ("running", 64, 1) for name in names}
+    assert slow < quick + 1
+
+
+@pytest.fixture
+def hanging_emulator():
+    """A QEMU that answers what it is asked, but hangs when it is to run a VM."""
+    path = pathlib.Path("/usr/bin/qemu-hangs")
+    script = '#!/bin/bash\n[[ $* != *guest=* ]] || kill -STOP $$\nexec qemu-system-x86_64 "$@"\n'
+    path.write_text(script, encoding="ascii")
+    path.chmod(0o755)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize("member, values", [("Destroy", {}), ("Stop", {"force": True})])
+def test_a_start_that_hangs_can_be_ended(client, vms, hanging_emulator, member, values):
+    name, uuid = vms.define()
+    xml = virsh("dumpxml", name).replace("/usr/bin/qemu-system-x86_64", str(hanging_emulator))
+    file = pathlib.Path("/run/tmp/hangs.xml")
+    file.write_text(xml, encoding="utf-8")
+    virsh("define", str(file))
+    path = vm_path(uuid)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        start = pool.submit(outcome, path, "Start")
+        wait_until(lambda: virsh("domstate", name) != "shut off", "process")
+        assert client.state(path) == "shut-off"
+        client.vm(path, member, **values)
+        error, _ = start.result(timeout=30)
+    assert error is not None
+    assert client.state(path) == "shut-off" and virsh("domstate", name) == "shut off"
+    assert run("pgrep", "-x", hanging_emulator.name, check=False).stdout == ""
