@@ -236,12 +236,14 @@ import VMTestSupport
         try await isClean(rig)
     }
 
-    @Test func aCallWithoutAnAnswerIsMadeAgain() async throws {
+    /// libvirt does not answer, or is still making the disk that the process which ended had asked for.
+    @Test(arguments: [VMError.Code.timeout, .busy]) func aCallThatHasNoEndIsMadeAgain(_ code: VMError.Code) async throws
+    {
         let uuid = VMUUID.random()
         let rig = try await Rig(intents: [created(uuid)], isStarted: false)
         rig.fake.put(machine("other", .running))
         rig.fake.change { $0.disks = ["/pool/other.qcow2": 1, World.pool + "web-\(uuid).qcow2": 1] }
-        rig.fake.fail(.deleteDisk, with: VMError(.timeout, "no answer"), times: 2)
+        rig.fake.fail(.deleteDisk, with: VMError(code, "not now"), times: 2)
         try await rig.manager.recover()
         try await rig.start()
         try await isClean(rig)
@@ -308,6 +310,29 @@ import VMTestSupport
         let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
         rig.fake.fail(.undefine, with: VMError(.timeout, "no answer"), .after)
         #expect(await failure { _ = try await rig.manager.delete(uuid, deleteDisks: true) }?.code == .timeout)
+        try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+        #expect(rig.fake.world == World())
+    }
+
+    /// The VM is gone, so that it is no failure: the disk follows as soon as libvirt lets it.
+    @Test(arguments: [FakeHypervisor.Step.readVM, .vmsUsing, .deleteDisk])
+    func aDiskThatCannotBeRemovedNowIsRemovedLater(_ step: FakeHypervisor.Step) async throws {
+        for code in [VMError.Code.timeout, .busy, .hypervisorUnavailable] {
+            let rig = try await Rig()
+            let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
+            rig.fake.fail(step, with: VMError(code, "not now"), times: step == .readVM ? 1 : 2)
+            #expect(try await rig.manager.delete(uuid, deleteDisks: true).isEmpty)
+            try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
+            #expect(rig.fake.world == World())
+        }
+    }
+
+    @Test(arguments: [VMError.Code.timeout, .busy])
+    func aFailedCreationsDiskThatCannotBeRemovedNowIsRemovedLater(_ code: VMError.Code) async throws {
+        let rig = try await Rig()
+        rig.fake.fail(.define, with: VMError(.templateInvalid, "no"))
+        rig.fake.fail(.deleteDisk, with: VMError(code, "not now"), times: 3)
+        #expect(await rig.failureCreating(linuxRequest("web"))?.code == .templateInvalid)
         try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
         #expect(rig.fake.world == World())
     }
