@@ -55,7 +55,7 @@ actor DiskPool {
             throw VMError(.alreadyExists, "there is a file of that name", cause: VMError.Cause(error))
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .storageVolExist {
             // libvirt removes what it began. That the space ran out it says in words only, so it is measured.
-            try await pool.refresh()
+            try? await pool.refresh()
             guard try await pool.info().available >= Self.leastFreeBytes else {
                 throw VMError(.noSpace, "the storage pool '\(Self.name)' is full", cause: VMError.Cause(error))
             }
@@ -66,7 +66,11 @@ actor DiskPool {
     func has(_ path: String) async throws -> Bool {
         guard let pool = try await existing(), try await pool.isActive() else { return false }
         // libvirt does not see by itself what came by another way.
-        try await pool.refresh()
+        do {
+            try await pool.refresh()
+        } catch let error as LibvirtError where error.code == .internalError {
+            throw Self.busy(error)
+        }
         do {
             _ = try await volume(at: path, in: pool)
             return true
@@ -75,15 +79,30 @@ actor DiskPool {
         }
     }
 
+    /// - Throws: `busy` while libvirt is still making it, perhaps for a process that has ended since.
     func delete(_ path: String) async throws {
         guard let pool = try await existing() else { return }
+        if try await !pool.isActive() { try await pool.start() }
         do {
-            try await volume(at: path, in: pool).delete()
+            try await delete(volume(at: path, in: pool))
         } catch let error as LibvirtError where error.code == .noStorageVol {
             // It is gone already, which is what was wanted; or it came while libvirtd was not there to see it.
             guard try await has(path) else { return }
-            try await volume(at: path, in: pool).delete()
+            try await delete(volume(at: path, in: pool))
         }
+    }
+
+    private func delete(_ volume: StorageVolume) async throws {
+        do {
+            try await volume.delete()
+        } catch let error as LibvirtError where error.code == .operationInvalid {
+            throw Self.busy(error)
+        }
+    }
+
+    /// A pool is not read anew while a volume is made in it, and such a volume is not removed.
+    private static func busy(_ error: LibvirtError) -> VMError {
+        VMError(.busy, "libvirt is still making a disk; try again later", cause: VMError.Cause(error))
     }
 
     private func volume(at path: String, in pool: StoragePool) async throws -> StorageVolume {
