@@ -25,15 +25,14 @@ public actor IntentLog: IntentStore {
         self.log = log
         // systemd makes it; whoever starts the service by hand need not.
         _ = mkdir(stateDirectory, 0o700)
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw Self.failure("make", directory) }
-        lock = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard lock >= 0 else { throw Self.failure("open", directory) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let error =
-                errno == EWOULDBLOCK
-                ? VMError(.busy, "another process uses \(directory)") : Self.failure("lock", directory)
+        let directory = directory
+        try Self.retrying("make", directory) { mkdir(directory, 0o700) == 0 || errno == EEXIST ? 0 : -1 }
+        lock = try Self.retrying("open", directory) { open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+        do throws(VMError) {
+            try Self.retrying("lock", directory) { [lock] in flock(lock, LOCK_EX | LOCK_NB) }
+        } catch {
             close(lock)
-            throw error
+            throw error.cause?.code == EWOULDBLOCK ? VMError(.busy, "another process uses \(directory)") : error
         }
     }
 
@@ -46,7 +45,7 @@ public actor IntentLog: IntentStore {
         let (path, unfinished) = (path(of: intent), path(of: intent) + Self.unfinished)
         do throws(VMError) {
             try Self.write(bytes, to: unfinished)
-            guard rename(unfinished, path) == 0 else { throw Self.failure("name", unfinished) }
+            try Self.retrying("name", unfinished) { rename(unfinished, path) }
             try syncDirectory()
         } catch {
             unlink(unfinished)
@@ -56,9 +55,8 @@ public actor IntentLog: IntentStore {
     }
 
     public func forget(_ intent: Intent) throws(VMError) {
-        guard unlink(path(of: intent)) == 0 || errno == ENOENT else {
-            throw Self.failure("remove", path(of: intent))
-        }
+        let path = path(of: intent)
+        try Self.retrying("remove", path) { unlink(path) == 0 || errno == ENOENT ? 0 : -1 }
         try syncDirectory()
     }
 
@@ -71,9 +69,10 @@ public actor IntentLog: IntentStore {
                 unlink(path)
                 continue
             }
-            var status = stat()
-            guard lstat(path, &status) == 0 else { continue }
-            if let intent = Self.read(path), self.path(of: intent) == path {
+            // Once more, since an error of the moment is no damage.
+            if let intent = Self.read(path) ?? Self.read(path), self.path(of: intent) == path {
+                var status = stat()
+                lstat(path, &status)
                 found.append((intent, status.st_mtim.tv_sec))
             } else {
                 putAside(path)
@@ -103,12 +102,15 @@ public actor IntentLog: IntentStore {
         guard let stream = opendir(directory) else { throw Self.failure("list", directory) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { break }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
             names.append(name)
         }
+        guard errno == 0 else { throw Self.failure("list", directory) }
         return names
     }
 
@@ -119,8 +121,9 @@ public actor IntentLog: IntentStore {
     private static func write(_ bytes: [UInt8], to path: String) throws(VMError) {
         // Left over from a process that was killed here.
         unlink(path)
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("make", path) }
+        let descriptor = try retrying("make", path) {
+            open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        }
         defer { close(descriptor) }
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -149,8 +152,14 @@ public actor IntentLog: IntentStore {
         return nil
     }
 
-    private static func retrying(_ action: String, _ path: String, _ call: () -> Int32) throws(VMError) {
-        while call() != 0 {
+    /// What a call gives, made again as long as a signal gets in its way.
+    @discardableResult
+    private static func retrying(
+        _ action: String, _ path: String, _ call: () -> Int32
+    ) throws(VMError) -> Int32 {
+        while true {
+            let result = call()
+            guard result < 0 else { return result }
             guard errno == EINTR else { throw failure(action, path) }
         }
     }
