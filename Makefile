@@ -42,10 +42,11 @@ FILES := \
     $(foreach f,$(TEMPLATES),644:$(f):$(DATADIR)/neuron-vm/templates/$(f:Templates/%=%))
 
 SCRIPTS        := .ci/run Tests/build-test-media Tests/demo Tests/sandbox
-PYTHON_SOURCES := Tests/bench Tests/mutate Tests/start-unit Tests/summarize \
+PYTHON_SOURCES := Tests/bench Tests/mutate Tests/soak Tests/start-unit Tests/summarize Tests/torture \
                   $(wildcard Tests/benchmarks/*.py Tests/EndToEndTests/*.py Tests/EndToEndTests/*/*.py)
 
-.PHONY: all setup build demo test test-unit test-e2e test-media fuzz bench sanitize mutation install uninstall interfaces \
+.PHONY: all setup build demo test test-unit test-e2e test-media fuzz torture soak bench sanitize mutation install uninstall \
+    interfaces \
     format lint clean
 
 all: build
@@ -97,6 +98,17 @@ bench: PACKAGES += $(PACKAGES_BENCH)
 bench: setup build
 	@mkdir -p $(RESULTS)
 	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- Tests/bench --json $(RESULTS)/bench.json $(BENCH_ARGS)
+# The service is killed, and a call of it fails, at each system call of making, removing and recovering.
+torture: build
+	@mkdir -p $(RESULTS)
+	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- Tests/torture --json $(CURDIR)/$(RESULTS)/torture.json $(TORTURE_ARGS)
+
+# Mixed load with faults; fails if anything grows or is lost.
+SOAK_MINUTES ?= 20
+soak: build
+	@mkdir -p $(RESULTS)
+	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- \
+	    Tests/soak --minutes $(SOAK_MINUTES) --json $(CURDIR)/$(RESULTS)/soak.json $(SOAK_ARGS)
 
 # The tests of what runs at the same time, with every access to memory watched. Fails if one races with another.
 CLANG      ?= clang

@@ -129,18 +129,35 @@ actor VolumePool {
         }
     }
 
+    /// What is gone already is no error.
+    /// - Throws: `busy` while libvirt is still making it, perhaps for a process that has ended since.
     func delete(_ fileName: String) async throws {
+        guard let pool = try await existing() else { return }
+        if try await !pool.isActive() { try await pool.start() }
         do {
-            var volume = try await volume(fileName)
-            if volume == nil, let pool = try await existing() {
-                // It may have come while libvirtd was not there to see it.
-                await refresh(pool)
-                volume = try await self.volume(fileName)
-            }
-            try await volume?.delete()
+            try await remove(pool.volume(name: fileName))
         } catch let error as LibvirtError where error.code == .noStorageVol {
-            // It is gone already, which is what was wanted.
+            // It may have come while libvirtd was not there to see it.
+            do {
+                try await pool.refresh()
+            } catch let error as LibvirtError where error.code == .internalError {
+                throw Self.busy(error)
+            }
+            if let volume = try await volume(fileName) { try await remove(volume) }
         }
+    }
+
+    private func remove(_ volume: StorageVolume) async throws {
+        do {
+            try await volume.delete()
+        } catch let error as LibvirtError where error.code == .operationInvalid {
+            throw Self.busy(error)
+        }
+    }
+
+    /// A pool is not read anew while a volume is made in it, and such a volume is not removed.
+    private static func busy(_ error: LibvirtError) -> VMError {
+        VMError(.busy, "libvirt is still making a volume; try again later", cause: VMError.Cause(error))
     }
 
     func noSpace(_ cause: VMError.Cause? = nil) -> VMError {

@@ -21,7 +21,7 @@ public actor IntentLog: IntentStore {
         self.state = state
         directory = state.path + "/intents"
         self.log = log
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw .system("make", directory) }
+        try StateDirectory.makeDirectory(directory)
     }
 
     public func keep(_ intent: Intent) throws(VMError) {
@@ -31,7 +31,7 @@ public actor IntentLog: IntentStore {
             // Left over from a process that was killed here.
             unlink(unfinished)
             try StateDirectory.write(bytes, to: unfinished, isSynced: true)
-            guard rename(unfinished, path) == 0 else { throw VMError.system("name", unfinished) }
+            try StateDirectory.retrying("name", unfinished) { rename(unfinished, path) }
             try syncDirectory()
         } catch {
             unlink(unfinished)
@@ -41,15 +41,14 @@ public actor IntentLog: IntentStore {
     }
 
     public func forget(_ intent: Intent) throws(VMError) {
-        guard unlink(path(of: intent)) == 0 || errno == ENOENT else {
-            throw .system("remove", path(of: intent))
-        }
+        let path = path(of: intent)
+        try StateDirectory.retrying("remove", path) { unlink(path) == 0 || errno == ENOENT ? 0 : -1 }
         try syncDirectory()
     }
 
-    public func all() -> [Intent] {
+    public func all() throws(VMError) -> [Intent] {
         var found: [(Intent, Int)] = []
-        for name in StateDirectory.names(in: directory)
+        for name in try StateDirectory.names(in: directory)
         where name.hasSuffix(Self.suffix) || name.hasSuffix(Self.unfinished) {
             let path = "\(directory)/\(name)"
             guard !name.hasSuffix(Self.unfinished) else {
@@ -86,8 +85,10 @@ public actor IntentLog: IntentStore {
     }
 
     private func syncDirectory() throws(VMError) {
-        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system("open", directory) }
+        let directory = directory
+        let descriptor = try StateDirectory.retrying("open", directory) {
+            open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        }
         defer { close(descriptor) }
         try StateDirectory.sync(descriptor, directory)
     }

@@ -11,16 +11,17 @@ public final class StateDirectory: Sendable {
     /// - Throws: `busy` when another process has it; `failed`.
     public init(_ path: String) throws(VMError) {
         self.path = path
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system("make", path) }
-        lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard lock >= 0 else { throw .system("open", path) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let error =
-                errno == EWOULDBLOCK ? VMError(.busy, "another process uses \(path)") : VMError.system("lock", path)
+        try Self.makeDirectory(path)
+        lock = try Self.retrying("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        do throws(VMError) {
+            try Self.retrying("lock", path) { [lock] in flock(lock, LOCK_EX | LOCK_NB) }
+            if access(scratch, F_OK) == 0 {
+                for name in try Self.names(in: scratch) { Self.removeScratch("\(scratch)/\(name)") }
+            }
+        } catch {
             close(lock)
-            throw error
+            throw error.cause?.code == EWOULDBLOCK ? VMError(.busy, "another process uses \(path)") : error
         }
-        for name in Self.names(in: scratch) { Self.removeScratch("\(scratch)/\(name)") }
     }
 
     deinit {
@@ -32,7 +33,7 @@ public final class StateDirectory: Sendable {
     /// Makes an empty directory for files of the moment; `removeScratch` takes it away.
     /// - Throws: `noSpace`, `failed`.
     func makeScratch() throws(VMError) -> String {
-        guard mkdir(scratch, 0o700) == 0 || errno == EEXIST else { throw .system("make", scratch) }
+        try Self.makeDirectory(scratch)
         var name = Array("\(scratch)/XXXXXX".utf8CString)
         guard mkdtemp(&name) != nil else { throw .system("make", scratch) }
         return String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -40,26 +41,35 @@ public final class StateDirectory: Sendable {
 
     /// Removes such a directory with the files in it.
     static func removeScratch(_ directory: String) {
-        for name in names(in: directory) { unlink("\(directory)/\(name)") }
+        for name in (try? names(in: directory)) ?? [] { unlink("\(directory)/\(name)") }
         rmdir(directory)
     }
 
-    /// The names in a directory, but for itself and the one above; none if it cannot be read.
-    static func names(in directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
+    /// Makes a directory for this user alone, if it is absent.
+    static func makeDirectory(_ path: String) throws(VMError) {
+        try retrying("make", path) { mkdir(path, 0o700) == 0 || errno == EEXIST ? 0 : -1 }
+    }
+
+    /// The names in a directory, but for itself and the one above.
+    static func names(in directory: String) throws(VMError) -> [String] {
+        guard let stream = opendir(directory) else { throw .system("list", directory) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(stream) {
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { break }
             names.append(
                 withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
         }
+        guard errno == 0 else { throw .system("list", directory) }
         return names.filter { $0 != "." && $0 != ".." }
     }
 
     /// Writes a new file with all of its bytes, on disk when it returns if `isSynced`.
     static func write(_ bytes: [UInt8], to path: String, isSynced: Bool) throws(VMError) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .system("make", path) }
+        let descriptor = try retrying("make", path) {
+            open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        }
         defer { close(descriptor) }
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -75,8 +85,16 @@ public final class StateDirectory: Sendable {
 
     /// Has the disk take what was written (`fsync(2)`).
     static func sync(_ descriptor: Int32, _ path: String) throws(VMError) {
-        while fsync(descriptor) != 0 {
-            guard errno == EINTR else { throw .system("sync", path) }
+        try retrying("sync", path) { fsync(descriptor) }
+    }
+
+    /// What a call gives, made again as long as a signal gets in its way.
+    @discardableResult
+    static func retrying(_ operation: String, _ path: String, _ call: () -> Int32) throws(VMError) -> Int32 {
+        while true {
+            let result = call()
+            guard result < 0 else { return result }
+            guard errno == EINTR else { throw .system(operation, path) }
         }
     }
 }

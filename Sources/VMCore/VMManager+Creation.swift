@@ -275,4 +275,6 @@ extension VMManager {
 extension VMError {
     /// Whether what was asked for may have been done all the same.
     var leavesOutcomeOpen: Bool { code == .timeout || code == .hypervisorUnavailable }
+    /// Whether the same may succeed a little later.
+    var isPassing: Bool { leavesOutcomeOpen || code == .busy }
 }

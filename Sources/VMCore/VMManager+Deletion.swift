@@ -21,10 +21,12 @@ extension VMManager {
                 }
                 let intent = try await self.noteDeletion(of: vm, own.map(\.path))
                 try await self.undefine(uuid, intent)
-                let kept = await self.deleteOwn(own, of: vm)
-                if let intent { await self.forget(intent) }
+                let rest = await self.deleteOwn(own, of: vm)
+                if let intent {
+                    if rest.isOpen { Task { await self.recover(intent) } } else { await self.forget(intent) }
+                }
                 await self.showResult(uuid)
-                return disks.filter { !own.contains($0) || kept.contains($0) }.map(\.path)
+                return disks.filter { !own.contains($0) || rest.kept.contains($0) }.map(\.path)
             } catch {
                 try? await self.inventory.refresh(uuid)
                 throw error.saying("cannot delete '\(vm.name)'")
@@ -56,13 +58,31 @@ extension VMManager {
         }
     }
 
-    /// Removes the disks that are this VM's own, and gives those that it could not remove.
+    /// What became of the disks that were to be removed.
+    private struct Rest {
+        /// Those that could not be.
+        var kept: [VMDisk] = []
+        /// Whether some have to be looked after again, because libvirt did not let them be removed now.
+        var isOpen = false
+    }
+
+    /// Removes the disks that are this VM's own.
     ///
     /// The metadata that says so can be edited with other tools, so it is believed only for a file whose name carries the VM's UUID.
-    private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> [VMDisk] {
-        guard !disks.isEmpty else { return [] }
-        guard await isGone(vm) else { return disks }
-        var kept: [VMDisk] = []
+    private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> Rest {
+        var rest = Rest()
+        guard !disks.isEmpty else { return rest }
+        do throws(VMError) {
+            // One that somebody started in that moment runs on without a definition, and needs its disks.
+            guard try await hypervisor.readVM(vm.uuid) == nil else {
+                log("VM '\(vm.name)' \(vm.uuid) was started while it was deleted; it keeps its disks")
+                return Rest(kept: disks)
+            }
+        } catch {
+            guard !error.isPassing else { return Rest(isOpen: true) }
+            log("VM '\(vm.name)' \(vm.uuid) is deleted, but not its disks, since it may still run: \(error)")
+            return Rest(kept: disks)
+        }
         for disk in disks {
             do throws(VMError) {
                 // Whoever copies a definition by hand copies the disk's path and our metadata along.
@@ -70,32 +90,20 @@ extension VMManager {
                     log(
                         "VM '\(vm.name)' \(vm.uuid) is deleted, but another VM uses its disk \(disk.path), which is kept"
                     )
-                    kept.append(disk)
+                    rest.kept.append(disk)
                     continue
                 }
                 try await hypervisor.deleteVolume(atPath: disk.path)
             } catch {
-                log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
-                kept.append(disk)
+                if error.isPassing {
+                    rest.isOpen = true
+                } else {
+                    log("VM '\(vm.name)' \(vm.uuid) is deleted, but its disk \(disk.path) is not: \(error)")
+                    rest.kept.append(disk)
+                }
             }
         }
-        return kept
-    }
-}
-
-extension VMManager {
-    /// Whether nothing is left of a VM whose definition was removed. One that somebody started in that moment runs on without a
-    /// definition, and needs its disks.
-    private func isGone(_ vm: VM) async -> Bool {
-        do throws(VMError) {
-            guard try await hypervisor.readVM(vm.uuid) != nil else { return true }
-            log("VM '\(vm.name)' \(vm.uuid) was started while it was deleted; it keeps its disks")
-        } catch {
-            log(
-                "VM '\(vm.name)' \(vm.uuid) is deleted, but whether it runs is not known, so its disks are kept: \(error)"
-            )
-        }
-        return false
+        return rest
     }
 }
 

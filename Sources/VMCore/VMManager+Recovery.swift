@@ -24,7 +24,8 @@ extension VMManager {
         // libvirt may still be at what that process had asked for, so it is looked at twice.
         for pass in 0...1 {
             if pass > 0 { try? await Task.sleep(for: settling / 4) }
-            repeat { await inventory.waitForConnection() } while await !clean(intent)
+            await inventory.waitForConnection()
+            while await !clean(intent) { await waitToTryAgain() }
         }
         if intent.kind == .create {
             await inventory.abandonCreating(intent.uuid)
@@ -33,9 +34,9 @@ extension VMManager {
         await forget(intent)
     }
 
-    /// - Returns: false when there was no connection.
+    /// - Returns: false when it must be tried again.
     private func clean(_ intent: Intent) async -> Bool {
-        await undoing("the cut-off \(intent.kind.rawValue) of '\(intent.name)' \(intent.uuid)", isPatient: true) {
+        await undoing("the cut-off \(intent.kind.rawValue) of '\(intent.name)' \(intent.uuid)") {
             [self] () async throws(VMError) in
             switch intent.kind {
             case .create:

@@ -28,12 +28,12 @@ struct Undo: Sendable {
 }
 
 extension VMManager {
-    /// Takes back what was made, newest first. While there is no connection it is left for the next one, and until then the name
-    /// stays taken. What cannot be removed is named in the log: the caller has the first error.
+    /// Takes back what was made, newest first. While libvirt does not let it, that is left for later, and until then the name stays
+    /// taken. What cannot be removed is named in the log: the caller has the first error.
     func undoCreation(_ undo: Undo) async {
         guard await takeBack(undo) else {
             Task {
-                repeat { await inventory.waitForConnection() } while await !takeBack(undo)
+                repeat { await waitToTryAgain() } while await !takeBack(undo)
                 await giveUp(undo)
             }
             return
@@ -50,7 +50,7 @@ extension VMManager {
         guard undo.isOpen else { return await forget(intent) }
         Task {
             try? await Task.sleep(for: settling)
-            while await !takeBack(undo) { await inventory.waitForConnection() }
+            while await !takeBack(undo) { await waitToTryAgain() }
             await forget(intent)
         }
     }
@@ -63,7 +63,7 @@ extension VMManager {
         }
     }
 
-    /// - Returns: false when it must be tried again, because there was no connection.
+    /// - Returns: false when it must be tried again.
     private func takeBack(_ undo: Undo) async -> Bool {
         if let uuid = undo.definition {
             let isUndefined = await undoing(undo.words) { [self] () async throws(VMError) in
@@ -100,26 +100,21 @@ extension VMManager {
         return vm.createdAt == intent.createdAt
     }
 
-    /// - Parameters:
-    ///   - what: of what something may be left behind, for the log.
-    ///   - isPatient: whether a call that has got no answer is to be made again.
-    /// - Returns: false when it must be tried again.
-    func undoing(
-        _ what: String, isPatient: Bool = false, _ step: @Sendable () async throws(VMError) -> Void
-    ) async -> Bool {
+    /// Not at once: what libvirt is busy with takes its time.
+    func waitToTryAgain() async {
+        try? await Task.sleep(for: settling / 10)
+        await inventory.waitForConnection()
+    }
+
+    /// - Parameter what: of what something may be left behind, for the log.
+    /// - Returns: false when it must be tried again, because it is not known what libvirt did, or it is still at it.
+    func undoing(_ what: String, _ step: @Sendable () async throws(VMError) -> Void) async -> Bool {
         do throws(VMError) {
             try await step()
         } catch {
-            switch error.code {
-            case .hypervisorUnavailable,
-                .timeout where isPatient || error.code == .hypervisorUnavailable:
-                return false
-            case .notFound:
-                // It was never made.
-                break
-            default:
-                log("left behind by \(what): \(error)")
-            }
+            guard !error.isPassing else { return false }
+            // What is not there was never made.
+            if error.code != .notFound { log("left behind by \(what): \(error)") }
         }
         return true
     }

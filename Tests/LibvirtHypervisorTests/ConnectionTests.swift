@@ -74,6 +74,8 @@ import VMModel
             #expect(silent.pending() == 1)
             await hypervisor.stop()
             #expect(events.all.count == 1)
+            // Not before: its end would be one of the connection.
+            withExtendedLifetime(silent) {}
         }
     }
 

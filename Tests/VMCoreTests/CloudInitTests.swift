@@ -170,7 +170,7 @@ import VMTestSupport
         #expect(Array(bytes[32769..<32774]) == Array("CD001".utf8))
         #expect(Array(bytes[32808..<32814]) == Array("CIDATA".utf8))
         #expect(bytes.count < 1 << 20)
-        #expect(StateDirectory.names(in: directory + "/scratch").isEmpty)
+        #expect(try StateDirectory.names(in: directory + "/scratch").isEmpty)
         let file = directory + "/seed.iso"
         try StateDirectory.write(bytes, to: file, isSynced: false)
         let list = Process()

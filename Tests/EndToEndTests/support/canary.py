@@ -10,14 +10,17 @@ PLACES = [
 ]  # fmt: skip
 
 
+def paths():
+    return [pathlib.Path(place, "canary") for place in PLACES]
+
+
 def plant():
     """A file for root alone in each place."""
-    for place in PLACES:
-        os.makedirs(place, exist_ok=True)
-        path = pathlib.Path(place, "canary")
-        path.write_text(f"the secret of {place}\n" * 100, encoding="ascii")
+    for path in paths():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"the secret of {path.parent}\n" * 100, encoding="ascii")
         path.chmod(0o600)
-    return [pathlib.Path(place, "canary") for place in PLACES]
+    return paths()
 
 
 def facts(path):
