@@ -69,7 +69,7 @@ class VMs:
     def remove(name):
         virsh("destroy", name, check=False)
         virsh("undefine", name, "--nvram", "--managed-save", "--snapshots-metadata", check=False)
-        for disk in (*DISKS.glob(f"{name}-*.qcow2"), *DISKS.glob(f"{name}-*.raw")):
+        for disk in (file for suffix in (".qcow2", ".raw", "-seed.iso") for file in DISKS.glob(f"{name}-*{suffix}")):
             disk.unlink()
         # A medium that was handed over for the VM bears its name.
         MEDIA.joinpath(f"{name}.iso").unlink(missing_ok=True)

@@ -39,11 +39,15 @@ def test_media_and_disk_images(vms, media, tmp_path, monkeypatch):
     shutil.copy(media / "guest.iso", tmp_path / "Downloads" / "Win11.iso")
     image = str(tmp_path / "debian-12-generic-amd64.qcow2")
     run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(media / "guest.img"), image)
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/id_ed25519.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvciB0ZXN0cw alice\n")
     monkeypatch.setenv("HOME", str(tmp_path))
-    vms.later(lambda: vms.remove("cloud"))
+    for name in ("cloud", "web"):
+        vms.later(lambda name=name: vms.remove(name))
     output = run_as_typed(block("Media and disk images"), tmp_path).splitlines()
-    assert output[0] == f"imported Win11.iso ({MEDIA}/Win11.iso)" and output[-1].startswith("created cloud (")
-    assert domains() == ["cloud"] and virsh("domstate", "cloud") == "running"
+    assert output[0] == f"imported Win11.iso ({MEDIA}/Win11.iso)" and output[-1].startswith("created web (")
+    assert sorted(domains()) == ["cloud", "web"]
+    assert {virsh("domstate", name) for name in domains()} == {"running"}
 
 
 def test_a_mac(vms, media, tmp_path):
