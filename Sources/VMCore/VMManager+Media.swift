@@ -157,8 +157,14 @@ extension VMManager {
         _ progress: @escaping ImportProgress
     ) async throws(VMError) {
         progress(0, contents.sizeBytes)
-        try await job.interruptible { [hypervisor] () async throws(VMError) in
-            try await hypervisor.fill(fileName, in: place, with: contents, progress: progress)
+        do throws(VMError) {
+            try await job.interruptible { [hypervisor] () async throws(VMError) in
+                try await hypervisor.fill(fileName, in: place, with: contents, progress: progress)
+            }
+        } catch {
+            // Whatever the interrupted call says of it.
+            try job.checkGoesOn()
+            throw error
         }
         try job.checkGoesOn()
     }

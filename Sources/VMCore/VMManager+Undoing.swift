@@ -57,7 +57,12 @@ extension VMManager {
 
     func forget(_ intent: Intent) async {
         do throws(VMError) {
-            try await intents.forget(intent)
+            do throws(VMError) {
+                try await intents.forget(intent)
+            } catch {
+                // Once more, since it may be an error of the moment.
+                try await intents.forget(intent)
+            }
         } catch {
             log("the next start of the service will look after '\(intent.name)' \(intent.uuid) again: \(error)")
         }

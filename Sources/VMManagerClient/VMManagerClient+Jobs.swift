@@ -13,12 +13,10 @@ public struct JobStatus: Hashable, Sendable {
 
     /// How much of the job there is to know from a change of its properties.
     fileprivate mutating func take(_ properties: [String: DBusValue]) {
-        if let isValid = properties[JobProperty.progressValid.rawValue]?.boolValue, !isValid { progress = nil }
-        if case .double(let value)? = properties[JobProperty.progress.rawValue],
-            progress != nil || properties[JobProperty.progressValid.rawValue]?.boolValue == true
-        {
-            progress = value
+        if let isValid = properties[JobProperty.progressValid.rawValue]?.boolValue {
+            progress = isValid ? progress ?? 0 : nil
         }
+        if case .double(let value)? = properties[JobProperty.progress.rawValue], progress != nil { progress = value }
         isCancelable = properties[JobProperty.cancelable.rawValue]?.boolValue ?? isCancelable
     }
 }

@@ -4,11 +4,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from support.bus import MANAGER, MANAGER_INTERFACE, OBJECT_MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, BusError
+from support.bus import (
+    JOB_INTERFACE, MANAGER, MANAGER_INTERFACE, OBJECT_MANAGER, PROPERTIES, STANDARD_ERROR, VM_INTERFACE, BusError,
+)  # fmt: skip
 from support.system import TESTS, as_nobody, run, virsh
 
 INTERFACES = {
-    MANAGER_INTERFACE, VM_INTERFACE, PROPERTIES, OBJECT_MANAGER,
+    MANAGER_INTERFACE, VM_INTERFACE, JOB_INTERFACE, PROPERTIES, OBJECT_MANAGER,
     "org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer",
 }  # fmt: skip
 

@@ -2,13 +2,15 @@
 
 import os
 import random
+import signal
+import subprocess
 import time
 
 import pytest
 
 from support import polkit as answers
 from support.bus import ERROR, JOB_INTERFACE, STANDARD_ERROR, BusError, options
-from support.system import DISKS, domains, wait_until
+from support.system import DISKS, domains, media_files, wait_until
 from support.terminal import Terminal
 
 ROUNDS = int(os.environ.get("NEURON_TEST_ROUNDS", 25))
@@ -117,3 +119,67 @@ def test_many_creations_of_one_user_hold_up_no_other(client, vms, polkit, users,
     assert "creating" in {row[3] for name, row in client.list().items() if name in names}
     for path in paths:
         recorder.wait_state(path, "shut-off", timeout=120)
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A file that takes some seconds to copy."""
+    file = tmp_path / "large.iso"
+    with open(file, "wb") as out:
+        out.truncate(2 << 30)
+    return file
+
+
+def import_job(recorder):
+    """The path of the import's job, once it is told of."""
+    added = recorder.wait(
+        lambda s: s.member == "InterfacesAdded"
+        and s.arguments[1].get(JOB_INTERFACE, {}).get("Operation") == "import-media"
+    )
+    return added.arguments[0]
+
+
+def test_an_import_tells_how_far_it_is_and_ctrl_c_cancels_it(client, recorder, large):
+    terminal = Terminal("root", "env", "TERM=xterm", "neuron-vm", "media", "import", str(large))
+    try:
+        job = import_job(recorder)
+        recorder.wait(lambda s: s.path == job and s.changed.get("Progress", 0) > 0.1)
+        terminal.wait("importing large.iso [##")
+        os.write(terminal.master, b"\x03")
+        assert terminal.end() == 1
+        assert "cancelled" in terminal.text
+    finally:
+        terminal.close()
+    assert recorder.wait(lambda s: s.member == "Completed").arguments[:2] == (False, ERROR + "Cancelled")
+    told = [s.changed["Progress"] for s in recorder.signals if s.path == job and "Progress" in s.changed]
+    assert told == sorted(told) and all(0 <= share <= 1 for share in told)
+    assert media_files() == [] and "large.iso" not in dict(client.manager("ListMedia"))
+
+
+def test_imports_that_are_cancelled_leave_all_or_nothing(client, large):
+    """At moments left to chance."""
+    seed = random.randrange(1 << 32)
+    print(f"NEURON_TEST_SEED={seed}")
+    chance = random.Random(int(os.environ.get("NEURON_TEST_SEED", seed)))
+    os.truncate(large, 64 << 20)
+    outcomes = []
+    for _ in range(ROUNDS):
+        importing = subprocess.Popen(
+            ["neuron-vm", "media", "import", str(large)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0, 0.3))
+        importing.send_signal(signal.SIGINT)
+        outcomes.append(importing.wait(timeout=60))
+        if outcomes[-1] != 0 and outcomes[-1] != 1:
+            # It ended before it had asked for anything, or did not wait for what it had asked for.
+            wait_until(lambda: "import-media" not in {job["Operation"] for job in running(client)}, "end of the import")
+        if "large.iso" in dict(client.manager("ListMedia")):
+            client.manager("RemoveMedia", "(s)", "large.iso")
+        assert media_files() == []
+    print(f"{outcomes.count(1)} of {ROUNDS} were cancelled")
+
+
+def running(client):
+    """The jobs that have not ended."""
+    jobs = [found[JOB_INTERFACE] for found in client.managed_objects().values() if JOB_INTERFACE in found]
+    return [job for job in jobs if job["Cancelable"]]

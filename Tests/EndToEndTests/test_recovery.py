@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 from gi.repository import Gio, GLib
 
 from support.bus import MANAGER, MANAGER_INTERFACE, Client, options
-from support.system import DISKS, INTENTS, domains, run, wait_for_end, wait_until
+from support.system import DISKS, INTENTS, domains, media_files, run, wait_for_end, wait_until
 
 NEW_VM = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
 ROUNDS = int(os.environ.get("NEURON_TEST_ROUNDS", 6))
@@ -72,6 +73,23 @@ def test_a_vm_whose_creation_was_answered_outlives_a_kill(service, vms):
     assert len(list(DISKS.iterdir())) == 1
     client.manager("DeleteVM", "(sa{sv})", name, options({"delete_disks": True}))
     client.close()
+
+
+@pytest.mark.restarts_service
+def test_an_import_that_is_cut_off_leaves_nothing(service, tmp_path):
+    file = tmp_path / "large.iso"
+    with open(file, "wb") as out:
+        out.truncate(1 << 30)
+    importing = subprocess.Popen(["neuron-vm", "media", "import", str(file)], stderr=subprocess.PIPE)
+    wait_until(lambda: [each for each in media_files() if each.stat().st_blocks > 0], "medium that has begun")
+    kill(service)
+    importing.communicate(timeout=30)
+    assert importing.returncode == 1
+    # What is copied is not complete.
+    assert list(INTENTS.iterdir()) != []
+    service.start()
+    wait_until(lambda: list(INTENTS.iterdir()) == [], "end of the cleaning up")
+    assert media_files() == []
 
 
 @pytest.mark.restarts_service

@@ -12,7 +12,7 @@ from gi.repository import GLib
 from .bus import ERROR, MANAGER, MANAGER_INTERFACE, STANDARD_ERROR, BusError, Client, options
 from .faults import Points
 from .invariants import Broken, Bystanders, check, expect, uuids
-from .system import DISKS, INTENTS, UNIT, Service, virsh, wait_for_end, wait_until
+from .system import DISKS, INTENTS, UNIT, Libvirtd, Service, run, virsh, wait_for_end, wait_until
 
 NEW_VM = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
 NAME = "tortured"
@@ -133,6 +133,9 @@ class Torture:
 
     def __init__(self):
         self.service = Service()
+        self.libvirtd = Libvirtd()
+        # How often it has crashed by itself: it does so now and then when a client breaks off while it is let go of (libvirt 9.0).
+        self.libvirtd_deaths = 0
         self.bystanders = Bystanders()
 
     def strike(self, operation, fault, number, which=None):
@@ -191,6 +194,7 @@ class Torture:
 
     def _settle(self, operation, reply):
         began = time.monotonic()
+        self._revive_libvirtd()
         client = self._revive()
         try:
             wait_until(lambda: client.get(MANAGER, "HypervisorConnected", MANAGER_INTERFACE), "connection to libvirt")
@@ -208,6 +212,12 @@ class Torture:
         finally:
             client.close()
         return settled
+
+    def _revive_libvirtd(self):
+        """As systemd does."""
+        if run("pgrep", "-x", "libvirtd", check=False).returncode != 0:
+            self.libvirtd_deaths += 1
+            self.libvirtd.start()
 
     def _revive(self):
         """A client of the service, which is started if it has ended, as it does when its connection to the bus fails."""
@@ -236,6 +246,7 @@ class Torture:
         """After a broken promise: as it was at the beginning, by other means."""
         if PID.exists():
             self.service.stop(signal.SIGKILL)
+        self._revive_libvirtd()
         for uuid in uuids() - self.bystanders.uuids:
             virsh("destroy", uuid, check=False)
             virsh("undefine", uuid, "--nvram", check=False)
