@@ -81,7 +81,8 @@ public final class LibvirtHypervisor: Hypervisor {
             let words = try await Self.hypervisorWords(connection)
             async let lanes = Lanes(uri)
             async let watch = another(like: connection)
-            async let storage = another(like: connection)
+            // A pool of its own threads: a file system that hangs takes none of the others.
+            async let storage = another(like: connection, BlockingPool(size: 2, spare: 8, name: "storage"))
             let link = Link(
                 connection: connection, watch: try await watch, lanes: try await lanes,
                 version: try await connection.libvirtVersion(),
@@ -103,8 +104,10 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     /// The same one where libvirt's test driver would make a host of its own.
-    private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
-        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
+    private func another(
+        like connection: LibvirtConnection, _ pool: BlockingPool = .shared
+    ) async throws -> LibvirtConnection {
+        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri, pool: pool)
     }
 
     /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
@@ -168,7 +171,11 @@ public final class LibvirtHypervisor: Hypervisor {
             throw error
         } catch let error as LibvirtError {
             // A call that does not end here would take the connection away from all others for ever.
-            if error.kind == .deadlineExceeded, link.connection.busyTime > .seconds(20) { link.connection.abandon() }
+            if error.kind == .deadlineExceeded {
+                for connection in [link.connection, link.disks.connection] where connection.busyTime > .seconds(20) {
+                    connection.abandon()
+                }
+            }
             throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
         } catch let error as XMLError {
             throw VMError(.failed, "what libvirt says cannot be read: \(error)")
@@ -207,7 +214,9 @@ extension LibvirtHypervisor.Link {
     /// Waits until a connection is closed, or libvirt is silent.
     fileprivate func waitUntilLost() async throws -> CloseReason {
         try await withThrowingTaskGroup(of: CloseReason.self) { group in
-            for connection in [watch, connection] { group.addTask { try await connection.waitUntilClosed() } }
+            for connection in [watch, connection, disks.connection] {
+                group.addTask { try await connection.waitUntilClosed() }
+            }
             group.addTask {
                 while true {
                     try await Task.sleep(for: .seconds(2))

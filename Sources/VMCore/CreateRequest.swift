@@ -94,6 +94,7 @@ struct VMConfiguration: Hashable, Sendable {
                 let path = media[key].map(HostPath.usualPath) ?? path
                 value = .string(path)
                 try HostPath.check(path, option: key)
+                value = .string(HostPath.plain(path))
                 if !HostPath.isMedia(path) { hostResources.append(key) }
                 if let name = HostPath.medium(inLibrary: path) { mediaInUse.insert(name) }
             }
@@ -250,6 +251,11 @@ public enum HostPath {
 
     /// Where the library's media are, unless the administrator has put its pool elsewhere.
     static func usualPath(of name: MediaName) -> String { "\(MediaName.directories[0])/\(name)" }
+
+    /// A checked path with single slashes: two spellings of it would be two files to whoever looks for its users.
+    static func plain(_ path: String) -> String {
+        path.utf8.split(separator: UInt8(ascii: "/")).map { "/" + String(Substring($0)) }.joined()
+    }
 
     /// Whether a checked path lies in one of the directories of media.
     static func isMedia(_ path: String) -> Bool {

@@ -77,10 +77,10 @@ public struct Intent: Hashable, Sendable {
 
 /// Where intents are kept.
 public protocol IntentStore: Sendable {
-    /// Keeps an intent; when it returns, the intent outlives a loss of power.
+    /// Keeps an intent, in the place of one with the same UUID; when it returns, the intent outlives a loss of power.
     /// - Throws: `noSpace`, `failed`; then there is none.
     func keep(_ intent: Intent) async throws(VMError)
-    /// Forgets an intent, for good when it returns. One that is not there is no error.
+    /// Forgets the intent with this one's UUID, for good when it returns. One that is not there is no error.
     /// - Throws: `failed`; then it may be there after a loss of power.
     func forget(_ intent: Intent) async throws(VMError)
     /// Those that are kept, oldest first.

@@ -57,8 +57,9 @@ public actor IntentLog: IntentStore {
                 continue
             }
             var status = stat()
-            guard lstat(path, &status) == 0 else { continue }
-            if let intent = Self.read(path), self.path(of: intent) == path {
+            try StateDirectory.retrying("examine", path) { lstat(path, &status) }
+            let isFile = status.st_mode & S_IFMT == S_IFREG
+            if isFile, let intent = try Self.read(path), self.path(of: intent) == path {
                 found.append((intent, status.st_mtim.tv_sec))
             } else {
                 putAside(path)
@@ -93,17 +94,20 @@ public actor IntentLog: IntentStore {
         try StateDirectory.sync(descriptor, directory)
     }
 
-    private static func read(_ path: String) -> Intent? {
-        let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
+    /// - Returns: nil for what is no intent. - Throws: `failed` for what cannot be read now: that says nothing of what it is.
+    private static func read(_ path: String) throws(VMError) -> Intent? {
+        let descriptor = try StateDirectory.retrying("open", path) {
+            open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        }
         defer { close(descriptor) }
         var buffer = [UInt8](repeating: 0, count: maximumBytes)
         var bytes: [UInt8] = []
         while bytes.count < maximumBytes {
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            let count = try StateDirectory.retrying("read", path) {
+                Int32(clamping: Glibc.read(descriptor, &buffer, buffer.count))
+            }
             if count == 0 { return String(validating: bytes, as: UTF8.self).flatMap(Intent.init(text:)) }
-            guard count > 0 || errno == EINTR else { return nil }
-            bytes += buffer.prefix(max(0, count))
+            bytes += buffer.prefix(Int(count))
         }
         return nil
     }

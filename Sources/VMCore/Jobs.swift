@@ -20,6 +20,7 @@ public actor Jobs {
 
     private let inventory: Inventory
     private let retention: Duration
+    private let log: @Sendable (String) -> Void
     private var last: UInt64 = 0
     private var running: [JobID: Running] = [:]
     /// In the order in which they ended, with when they go.
@@ -30,10 +31,15 @@ public actor Jobs {
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { inventory.unownedExecutor }
 
-    /// - Parameter retention: how long a job can be read after its end.
-    init(inventory: Inventory, retention: Duration = .seconds(60)) {
+    /// - Parameters:
+    ///   - retention: how long a job can be read after its end.
+    ///   - log: told why a job failed that nobody waits for.
+    init(
+        inventory: Inventory, retention: Duration = .seconds(60), log: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.inventory = inventory
         self.retention = retention
+        self.log = log
     }
 
     // MARK: Reading
@@ -80,7 +86,7 @@ public actor Jobs {
 
     /// Begins a job; `carryOut` must follow.
     /// - Throws: `limitsExceeded` when there are too many.
-    func begin(_ order: Order) throws(VMError) -> JobControl {
+    func begin(_ order: Order, inBackground: Bool = false) throws(VMError) -> JobControl {
         let ofUser = running.values.lazy.filter { $0.job.startedByUID == order.uid }.count
         guard running.count < Self.maximumInAll, order.uid == 0 || ofUser < Self.maximumOfUser else {
             throw VMError(
@@ -91,7 +97,7 @@ public actor Jobs {
         let id = JobID(rawValue: last)
         let job = Job(
             id: id, operation: order.operation, target: order.target, vms: order.vms, startedByUID: order.uid,
-            startedAt: MicrosecondClock.now(), isCancelable: order.isCancelable)
+            startedAt: MicrosecondClock.now(), isCancelable: order.isCancelable, isInBackground: inBackground)
         let control = JobControl(id: id, isCancelable: order.isCancelable) { [weak self] progress in
             Task { await self?.take(progress, of: id) }
         }
@@ -132,9 +138,22 @@ public actor Jobs {
     public nonisolated func start(
         _ order: Order, _ work: @escaping @Sendable (JobControl) async throws(VMError) -> Void
     ) async throws(VMError) -> JobID {
-        let control = try await begin(order)
-        Task { try? await carryOut(control, work) }
+        let control = try await begin(order, inBackground: true)
+        leave(control, work)
         return control.id
+    }
+
+    /// Does the work of a job that nobody waits for. The log has what the job does not tell everybody.
+    nonisolated func leave(
+        _ control: JobControl, _ work: @escaping @Sendable (JobControl) async throws(VMError) -> Void
+    ) {
+        Task {
+            do throws(VMError) {
+                try await carryOut(control, work)
+            } catch {
+                log("job \(control.id) failed: \(error)")
+            }
+        }
     }
 
     /// Cancels a job, and returns when it has ended and nothing is left of it.

@@ -28,23 +28,26 @@ extension VMManager {
                 uuid: configuration.uuid, name: configuration.name.rawValue, state: .creating,
                 memoryMB: configuration.memoryMB, vcpus: configuration.vcpus, autostart: configuration.autostart,
                 template: configuration.template, osType: configuration.guest, ownerUID: owner, createdAt: createdAt))
-        let job = try await beginJob(of: configuration, owner)
+        let job = try await beginJob(of: configuration, owner, inBackground)
         let work: @Sendable (JobControl) async throws(VMError) -> Void = { job throws(VMError) in
             try await self.carryOut(configuration, owner: owner, createdAt: createdAt, job)
         }
         if inBackground {
-            Task { try? await jobs.carryOut(job, work) }
+            jobs.leave(job, work)
         } else {
             try await jobs.carryOut(job, work)
         }
         return configuration.uuid
     }
 
-    private func beginJob(of configuration: VMConfiguration, _ owner: UInt32) async throws(VMError) -> JobControl {
+    private func beginJob(
+        of configuration: VMConfiguration, _ owner: UInt32, _ inBackground: Bool
+    ) async throws(VMError) -> JobControl {
         do throws(VMError) {
             return try await jobs.begin(
                 Jobs.Order(
-                    .create, configuration.name.rawValue, on: [configuration.uuid], by: owner, isCancelable: true))
+                    .create, configuration.name.rawValue, on: [configuration.uuid], by: owner, isCancelable: true),
+                inBackground: inBackground)
         } catch {
             await inventory.abandonCreating(configuration.uuid)
             throw error
@@ -59,6 +62,8 @@ extension VMManager {
         do throws(VMError) {
             let lane = configuration.copiesFiles ? copies : creations
             try await lane.withPlace(for: owner, job) { () async throws(VMError) in
+                // Whoever has waited while others copied does not begin when the service ends.
+                if configuration.copiesFiles { try checkGoesOn("create", configuration.name.rawValue) }
                 try await checkPCIDevices(configuration.pciDevices(templates))
                 try await withSources(of: configuration) { (sources) async throws(VMError) in
                     undo.iso = sources.isoName

@@ -1,3 +1,4 @@
+import Synchronization
 public import VMModel
 
 extension VMManager {
@@ -14,6 +15,10 @@ extension VMManager {
             }
             do throws(VMError) {
                 let disks = try await self.hypervisor.disks(of: uuid)
+                // It is there, so that nothing follows of an earlier attempt; what goes is said anew.
+                if self.openDeletions.withLock({ $0.remove(uuid) }) != nil {
+                    await self.forget(Intent(.delete, uuid, name: "", volumes: []))
+                }
                 // The medium for cloud-init is of no use without the VM, and may hold secrets.
                 let own = disks.filter {
                     $0.isOwn
@@ -23,7 +28,12 @@ extension VMManager {
                 try await self.undefine(uuid, intent)
                 let rest = await self.deleteOwn(own, of: vm)
                 if let intent {
-                    if rest.isOpen { Task { await self.recover(intent) } } else { await self.forget(intent) }
+                    if rest.isOpen {
+                        self.noteOpenDeletion(of: uuid)
+                        Task { await self.recover(intent) }
+                    } else {
+                        await self.forget(intent)
+                    }
                 }
                 await self.showResult(uuid)
                 return disks.filter { !own.contains($0) || rest.kept.contains($0) }.map(\.path)
@@ -49,6 +59,7 @@ extension VMManager {
         } catch {
             if let intent {
                 if error.leavesOutcomeOpen {
+                    noteOpenDeletion(of: uuid)
                     Task { await recover(intent) }
                 } else {
                     await forget(intent)

@@ -23,12 +23,12 @@ extension VMManager {
             try await checkIsReady("import", name.rawValue)
             let contents = try await contents(of: file, headBytes: 0)
             try claims.beginImport(name)
-            let (job, path) = try await beginImport(of: name, by: uid)
+            let (job, path) = try await beginImport(of: name, by: uid, inBackground)
             let work: @Sendable (JobControl) async throws(VMError) -> Void = { job throws(VMError) in
                 try await self.carryOutImport(of: name, path, contents, by: uid, job)
             }
             if inBackground {
-                Task { try? await jobs.carryOut(job, work) }
+                jobs.leave(job, work)
             } else {
                 try await jobs.carryOut(job, work)
             }
@@ -40,7 +40,7 @@ extension VMManager {
 
     /// What can be said at once. The name is taken already, and free again if this throws.
     private func beginImport(
-        of name: MediaName, by uid: UInt32
+        of name: MediaName, by uid: UInt32, _ inBackground: Bool
     ) async throws(VMError) -> (JobControl, path: String) {
         do throws(VMError) {
             guard try await !hypervisor.hasMedium(named: name.rawValue) else {
@@ -48,7 +48,7 @@ extension VMManager {
             }
             let path = try await hypervisor.pathOfMedium(named: name.rawValue)
             let order = Jobs.Order(.importMedia, name.rawValue, by: uid, isCancelable: true)
-            return (try await jobs.begin(order), path)
+            return (try await jobs.begin(order, inBackground: inBackground), path)
         } catch {
             claims.endImport(name)
             throw error
@@ -63,6 +63,7 @@ extension VMManager {
         var (isNoted, isMade) = (false, false)
         do throws(VMError) {
             try await copies.withPlace(for: uid, job) { () async throws(VMError) in
+                try checkGoesOn("import", name.rawValue)
                 try await intents.keep(intent)
                 isNoted = true
                 try await addMedium(name, contents, &isMade, job, job.report)

@@ -41,18 +41,22 @@ extension VMManager {
         await giveUp(undo)
     }
 
-    /// The name is free again; what libvirt may still be at is taken back once more when it must be over.
+    /// Makes the names free again: at once, or where libvirt may still be at it, when that must be over and has been taken back as well.
+    /// Until then nobody else can have them, and whatever has them is this creation's.
     private func giveUp(_ undo: Undo) async {
+        guard undo.isOpen else { return await freeNames(of: undo) }
+        Task {
+            try? await Task.sleep(for: settling)
+            while await !takeBack(undo, isLate: true) { await waitToTryAgain() }
+            await freeNames(of: undo)
+        }
+    }
+
+    private func freeNames(of undo: Undo) async {
+        if let intent = undo.intent { await forget(intent) }
         if let iso = undo.iso { claims.endImport(iso) }
         await inventory.abandonCreating(undo.uuid)
         try? await inventory.refresh(undo.uuid)
-        guard let intent = undo.intent else { return }
-        guard undo.isOpen else { return await forget(intent) }
-        Task {
-            try? await Task.sleep(for: settling)
-            while await !takeBack(undo) { await waitToTryAgain() }
-            await forget(intent)
-        }
     }
 
     func forget(_ intent: Intent) async {
@@ -68,8 +72,9 @@ extension VMManager {
         }
     }
 
+    /// - Parameter isLate: whether others may have got hold of it meanwhile.
     /// - Returns: false when it must be tried again.
-    private func takeBack(_ undo: Undo) async -> Bool {
+    private func takeBack(_ undo: Undo, isLate: Bool = false) async -> Bool {
         if let uuid = undo.definition {
             let isUndefined = await undoing(undo.words) { [self] () async throws(VMError) in
                 if undo.isOpen, try await !isDefinition(of: undo.intent, uuid) { return }
@@ -80,6 +85,7 @@ extension VMManager {
         let medium = undo.isoIsMade ? undo.intent?.volumes.last : nil
         for path in [undo.diskPath, undo.seedPath, medium].compactMap(\.self) {
             let isDeleted = await undoing(undo.words) { [hypervisor] () async throws(VMError) in
+                if isLate, try await !hypervisor.vmsUsing(disk: path).isEmpty { return }
                 try await hypervisor.deleteVolume(atPath: path)
             }
             guard isDeleted else { return false }

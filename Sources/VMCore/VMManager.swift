@@ -19,6 +19,8 @@ public final class VMManager: Sendable {
     /// Of files that are handed over. One user does not take all places, because each may be taken for long.
     let copies = JobLane(width: 4, perUser: 3)
     let claims = MediaClaims()
+    /// The VMs of which it is not known whether they are removed; if so, their volumes follow.
+    let openDeletions = Mutex<Set<VMUUID>>([])
     /// How long libvirt may be at a call after its caller has gone.
     let settling: Duration
     private let isEnding = Atomic(false)
@@ -35,7 +37,7 @@ public final class VMManager: Sendable {
         log: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.inventory = inventory
-        jobs = Jobs(inventory: inventory)
+        jobs = Jobs(inventory: inventory, log: log)
         self.hypervisor = hypervisor
         self.intents = intents
         self.seeds = seeds

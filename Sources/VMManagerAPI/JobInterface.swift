@@ -53,7 +53,10 @@ public enum JobSignal: String, CaseIterable, Sendable {
                 name: rawValue, documentation: "The job has ended; sent once.",
                 arguments: [
                     .init("success", .boolean), .init("error", .string, "The error's name; empty after a success."),
-                    .init("message", .string, "What there is to say, for people; often empty after a success."),
+                    .init(
+                        "message", .string,
+                        "What there is to say, for people. Empty where the method's reply says it, and often after a success."
+                    ),
                 ])
         }
     }
@@ -129,11 +132,21 @@ extension Job {
         }
     }
 
+    /// Everybody hears of it, so that it says no more than is needed: who waits for a reply has the reason there, and what may name
+    /// devices of the host or what is in a user's file is for the log.
+    private func publicReason(_ error: VMError) -> String {
+        guard isInBackground else { return "" }
+        switch error.code {
+        case .hostUnsupported, .invalidArgument, .failed: return "the service's log has the reason"
+        default: return error.busError.message.busText
+        }
+    }
+
     /// The arguments of the signal `Completed`; nil while it runs.
     public var busOutcome: [DBusValue]? {
         switch outcome {
         case .succeeded(let message): [.boolean(true), .string(""), .string(message.busText)]
-        case .failed(let error): [.boolean(false), .string(error.busName), .string(error.busError.message.busText)]
+        case .failed(let error): [.boolean(false), .string(error.busName), .string(publicReason(error))]
         case nil: nil
         }
     }

@@ -62,7 +62,8 @@ public enum ManagerMethod: String, CaseIterable, Sendable {
     public var access: Access {
         switch self {
         case .listVMs, .getVM, .getVMByUUID, .listTemplates, .listMedia, .getPermissions, .checkHost: .public
-        case .createVM, .renderTemplate, .importMedia, .removeMedia: .action(.create)
+        case .createVM, .renderTemplate, .importMedia: .action(.create)
+        case .removeMedia: .action(.delete)
         case .startVM, .stopVM, .destroyVM, .pauseVM, .resumeVM, .rebootVM, .resetVM, .deleteVM:
             vmMethod?.access ?? .action(.control)
         }

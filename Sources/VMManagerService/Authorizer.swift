@@ -33,6 +33,8 @@ struct Authorizer: Sendable {
         var resources: [String] = []
         /// A medium of the library, where no VM is acted on.
         var medium: MediaName?
+        /// What is to be done with it, for the prompt.
+        var mediumVerb = "import"
 
         init(_ vm: VM) {
             name = vm.name
@@ -69,7 +71,7 @@ struct Authorizer: Sendable {
             ]
             if let medium {
                 // The action's own words are about a VM.
-                let words = "Authentication is required to import or remove the medium $(media.name)"
+                let words = "Authentication is required to \(mediumVerb) the medium $(media.name)"
                 return known + [("media.name", medium.rawValue), ("polkit.message", words)]
             }
             guard !resources.isEmpty else { return known }

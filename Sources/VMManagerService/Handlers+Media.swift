@@ -13,7 +13,7 @@ extension Handlers {
         var options = try OptionReader(call.arguments[2])
         let isInBackground = try options.bool("background") ?? false
         try options.finish()
-        return Prepared(name) { [manager] caller throws(VMError) in
+        return Prepared("import", name) { [manager] caller throws(VMError) in
             [
                 .string(
                     try await manager.importMedium(
@@ -24,7 +24,7 @@ extension Handlers {
 
     func prepareRemoval(_ call: MethodCall) async throws(VMError) -> Prepared {
         let name = try MediaName(call.arguments.first?.stringValue ?? "")
-        return Prepared(name) { [manager] _ throws(VMError) in
+        return Prepared("remove", name) { [manager] _ throws(VMError) in
             try await manager.removeMedium(name)
             return []
         }

@@ -41,9 +41,9 @@ struct Handlers: Sendable {
         }
 
         /// What concerns a medium and no VM.
-        init(_ medium: MediaName, run: @escaping Run) {
+        init(_ verb: String, _ medium: MediaName, run: @escaping Run) {
             var target = Authorizer.Target()
-            target.medium = medium
+            (target.medium, target.mediumVerb) = (medium, verb)
             self.target = { [target] _ in target }
             furtherActions = []
             starter = nil

@@ -38,6 +38,8 @@ public struct Job: Hashable, Sendable {
     public var isCancelable: Bool
     /// nil while it runs.
     public var outcome: Outcome?
+    /// Whether nobody waits for a reply, so that the job alone tells why it failed.
+    public let isInBackground: Bool
 
     /// How a job ended.
     public enum Outcome: Hashable, Sendable {
@@ -48,7 +50,7 @@ public struct Job: Hashable, Sendable {
 
     public init(
         id: JobID, operation: JobOperation, target: String, vms: [VMUUID], startedByUID: UInt32, startedAt: UInt64,
-        isCancelable: Bool
+        isCancelable: Bool, isInBackground: Bool = false
     ) {
         self.id = id
         self.operation = operation
@@ -57,5 +59,6 @@ public struct Job: Hashable, Sendable {
         self.startedByUID = startedByUID
         self.startedAt = startedAt
         self.isCancelable = isCancelable
+        self.isInBackground = isInBackground
     }
 }

@@ -143,8 +143,10 @@ def test_what_is_asked_about_media_says_which(users, agent):
         files = 1 if member == "ImportMedia" else 0
         outcome = user.outcome(MANAGER, MANAGER_INTERFACE, member, signature, arguments, INTERACTIVE, files=files)
         assert outcome.error == DENIED
-    words = "Authentication is required to import or remove the medium debian.iso"
-    assert dialogs.prompts == [(ACTION + "create", words)] * 2
+    words = "Authentication is required to {} the medium debian.iso"
+    assert dialogs.prompts == [
+        (ACTION + "create", words.format("import")), (ACTION + "delete.any", words.format("remove")),
+    ]  # fmt: skip
 
 
 def test_who_has_the_password_may(client, vms, users, agent):

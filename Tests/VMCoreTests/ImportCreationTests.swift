@@ -221,9 +221,9 @@ import VMTestSupport
         #expect(error?.message == "cannot create 'debian': it did not work")
         #expect(rig.fake.world == World())
         try await rig.settle()
-        #expect(await rig.inventory.vms.isEmpty)
         #expect(rig.logged.all.isEmpty)
         // Names and places are free again.
+        try await eventually("the names to be free") { await rig.inventory.vms.isEmpty && rig.intents.kept.isEmpty }
         let uuid = try await rig.manager.create(request, owner: 0)
         #expect(rig.fake.world.machines[uuid]?.xml.contains("/library/debian.iso") == true)
     }

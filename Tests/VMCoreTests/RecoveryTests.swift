@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import VMModel
 import VMTestSupport
@@ -215,5 +216,70 @@ import VMTestSupport
         #expect(await rig.failureCreating(linuxRequest("web"))?.code == .templateInvalid)
         try await eventually("the intent to be forgotten") { rig.intents.kept.isEmpty }
         #expect(rig.fake.world == World())
+    }
+
+    // MARK: What somebody does meanwhile
+
+    /// A removal of which nothing is known does not go on when the VM is removed anew, in another way.
+    @Test func aLaterRemovalThatKeepsTheDisksKeepsThem() async throws {
+        let rig = try await Rig()
+        let uuid = try await rig.manager.create(linuxRequest("a"), owner: 0)
+        let disk = try #require(rig.fake.world.disks.keys.first)
+        rig.fake.fail(.undefine, with: VMError(.timeout, "no answer"))
+        // The look after it comes when the second removal has its turn.
+        let held = rig.fake.hold(.disks, nil, .before, times: 2)
+        let first = Task { await failure { _ = try await rig.manager.delete(uuid, deleteDisks: true) } }
+        try await held.reached()
+        let second = Task { try await rig.manager.delete(uuid, deleteDisks: false) }
+        try await eventually("the second removal to wait") { await rig.manager.turns.numberWaiting(for: uuid) == 1 }
+        held.open()
+        #expect(await first.value?.code == .timeout)
+        #expect(try await second.value == [disk])
+        try await eventually("nothing to be left to do") {
+            let isIdle = await rig.manager.turns.isEmpty
+            return isIdle && rig.intents.kept.isEmpty && rig.manager.openDeletions.withLock { $0.isEmpty }
+        }
+        #expect(Array(rig.fake.world.disks.keys) == [disk])
+    }
+
+    /// What libvirt may still be at is taken back later: until then nobody else has the names.
+    @Test func theNamesOfAnOpenFailureStayTaken() async throws {
+        let rig = try await Rig()
+        rig.fake.fail(.define, with: VMError(.timeout, "no answer"))
+        let look = rig.fake.hold(.vmsUsing)
+        var request = linuxRequest("web")
+        let file = TestFile([1, 2, 3])
+        request.iso = file.file
+        #expect(await rig.failureCreating(request)?.code == .timeout)
+        #expect(await rig.failureCreating(linuxRequest("web"))?.code == .alreadyExists)
+        let importing = await failure {
+            _ = try await rig.manager.importMedium(MediaName("web.iso"), from: file.file, by: 0)
+        }
+        #expect(importing?.code == .alreadyExists)
+        look.open()
+        try await eventually("the names to be free") { await rig.inventory.vms.isEmpty }
+        _ = try await rig.manager.importMedium(MediaName("web.iso"), from: file.file, by: 0)
+        #expect(rig.fake.world.media == ["web.iso": 3])
+    }
+
+    @Test func aMediumThatIsAboutToGoIsNobodys() async throws {
+        let intent = Intent(.importMedia, .random(), name: "x.iso", volumes: ["/library/x.iso"])
+        let rig = try await Rig(intents: [intent], isStarted: false)
+        rig.fake.change { $0.media["x.iso"] = 1 }
+        let look = rig.fake.hold(.deleteVolume)
+        try await rig.manager.recover()
+        try await rig.start()
+        try await look.reached()
+        #expect(try await rig.manager.media().isEmpty)
+        let file = TestFile([1, 2])
+        let importing = await failure {
+            _ = try await rig.manager.importMedium(MediaName("x.iso"), from: file.file, by: 0)
+        }
+        #expect(importing?.code == .alreadyExists)
+        look.open()
+        try await eventually("the name to be free") {
+            (try? await rig.manager.importMedium(MediaName("x.iso"), from: file.file, by: 0)) != nil
+        }
+        #expect(rig.fake.world.media == ["x.iso": 2])
     }
 }

@@ -128,7 +128,7 @@ import VMManagerAPI
     // MARK: Who may
 
     static let actions: [String: Action] = [
-        "CreateVM": .create, "RenderTemplate": .create, "ImportMedia": .create, "RemoveMedia": .create,
+        "CreateVM": .create, "RenderTemplate": .create, "ImportMedia": .create, "RemoveMedia": .delete,
         "StartVM": .control, "StopVM": .control, "DestroyVM": .control, "PauseVM": .control, "ResumeVM": .control,
         "RebootVM": .control, "ResetVM": .control, "DeleteVM": .delete,
         "Start": .control, "Stop": .control, "Destroy": .control, "Pause": .control, "Resume": .control,

@@ -27,11 +27,14 @@ public final class MemoryIntents: IntentStore {
     }
 
     public func keep(_ intent: Intent) async throws(VMError) {
-        try note("keep", intent) { $0.append(intent) }
+        try note("keep", intent) { kept in
+            kept.removeAll { $0.uuid == intent.uuid }
+            kept.append(intent)
+        }
     }
 
     public func forget(_ intent: Intent) async throws(VMError) {
-        try note("forget", intent) { $0.removeAll { $0 == intent } }
+        try note("forget", intent) { $0.removeAll { $0.uuid == intent.uuid } }
     }
 
     public func all() async throws(VMError) -> [Intent] { kept }

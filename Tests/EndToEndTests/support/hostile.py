@@ -172,6 +172,10 @@ OPTIONS = {
     "type": always(INVALID),
     "template": always(NOT_FOUND),
     "uuid": uuid,
+    # Without a key.
+    "user": always(INVALID),
+    "ssh_keys": always(INVALID),
+    "cloud_init": always(INVALID),
     "iso_path": path,
     "drivers_iso_path": path,
     "mac_address": mac,

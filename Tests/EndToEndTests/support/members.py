@@ -3,6 +3,7 @@
 What introspection names and these tables do not is a fault: a new member must say here who may call it.
 """
 
+import itertools
 from typing import NamedTuple
 
 from gi.repository import GLib
@@ -13,6 +14,7 @@ from .bus import (
 
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 PEER = "org.freedesktop.DBus.Peer"
+NUMBERS = itertools.count(1)
 
 
 class Change(NamedTuple):
@@ -149,17 +151,19 @@ def cancelling(stage, harmless):
 
 def medium(member):
     """A call of ImportMedia or RemoveMedia: what is handed over is no file, and there is no such medium."""
+    # One that is just being removed, or imported, is another error.
+    name = f"no-such-{next(NUMBERS)}.iso"
+    verb, action = ("remove", "delete.any") if member == "RemoveMedia" else ("import", "create")
     details = {
-        "vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": "", "media.name": "no-such.iso",
-        "polkit.message": "Authentication is required to import or remove the medium $(media.name)",
+        "vm.name": "", "vm.uuid": "", "vm.owner": "", "vm.template": "", "media.name": name,
+        "polkit.message": f"Authentication is required to {verb} the medium $(media.name)",
     }  # fmt: skip
     if member == "RemoveMedia":
-        return Call(
-            MANAGER, MANAGER_INTERFACE, member, "(s)", ("no-such.iso",), ERROR + "NotFound", "create", details
-        )
-    arguments = ("no-such.iso", 0, options({}))
+        return Call(MANAGER, MANAGER_INTERFACE, member, "(s)", (name,), ERROR + "NotFound", action, details)
     error = ERROR + "InvalidArgument"
-    return Call(MANAGER, MANAGER_INTERFACE, member, "(sha{sv})", arguments, error, "create", details, files=1)
+    return Call(
+        MANAGER, MANAGER_INTERFACE, member, "(sha{sv})", (name, 0, options({})), error, action, details, files=1
+    )
 
 
 def call_of_method(path, interface, member, stage, uid, harmless):

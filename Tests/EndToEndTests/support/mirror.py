@@ -25,6 +25,8 @@ class Mirror:
 
     def _take(self, signal):
         match signal.member:
+            case "InterfacesAdded" | "InterfacesRemoved" if "/jobs/" in signal.arguments[0]:
+                pass
             case "InterfacesAdded":
                 path, interfaces = signal.arguments
                 assert path not in self.objects, signal
