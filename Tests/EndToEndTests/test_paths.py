@@ -147,7 +147,9 @@ def test_root_may_name_any_file_and_the_service_does_not_open_it(client, vms, pl
         reply, seconds = create(raw, name, path)
         assert reply.error is None, (kind, reply.text)
         assert seconds < 2, kind
-        assert source(client.vm(reply.arguments[0], "GetXML"), path) is not None, kind
+        # In one spelling: what two spellings name would be two files to whoever looks for its users.
+        plain = "/" + "/".join(part for part in path.split("/") if part)
+        assert source(client.vm(reply.arguments[0], "GetXML"), plain) is not None, kind
         client.vm(reply.arguments[0], "Delete", delete_disks=True)
     raw.close()
 

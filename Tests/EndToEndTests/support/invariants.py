@@ -85,7 +85,7 @@ def check(client, bystanders):
     expect(pool == set(owners), f"files and definitions do not fit: {pool}, {owners}")
     expect(all(len(uuids) == 1 for uuids in owners.values()), f"a disk of two VMs: {owners}")
     expect(set(sum(owners.values(), [])) == ours | bystanders.uuids, f"a VM without its disk: {owners}")
-    left = [path for path in STATE.rglob("*") if path != INTENTS]
+    left = [path for path in STATE.rglob("*") if path not in (INTENTS, STATE / "scratch")]
     expect(not left, f"left in the state directory: {left}")
     names = {row[1] for row in listed.values()}
     nvram = [path.name for path in NVRAM.glob("*")] if NVRAM.exists() else []
