@@ -4,13 +4,12 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
-import signal
 import time
 
 import pytest
 
 from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, Client, Recorder, vm_path
-from support.system import Usage, neuron_vm, qemu_pid, run, virsh, wait_until
+from support.system import Usage, neuron_vm, qemu_pid, run, stopped, virsh, wait_until
 
 UNAVAILABLE = ERROR + "HypervisorUnavailable"
 # Seconds that libvirtd hangs.
@@ -47,16 +46,9 @@ def seconds(action):
     return time.monotonic() - before
 
 
-@contextlib.contextmanager
 def frozen(name):
     """While this is open the QEMU of a VM does nothing."""
-    pid = qemu_pid(name)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    return stopped(qemu_pid(name))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import VMModel
 /// The library of media, from which VMs install.
 struct Media: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "media",
         abstract: "List, import and remove the media that VMs install from.",
         discussion: """
             EXAMPLES:
@@ -21,6 +22,7 @@ struct Media: AsyncParsableCommand {
 
     struct Import: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "import",
             abstract: "Copy a file into the library.",
             discussion: """
                 The file may be anywhere: it is read with your rights. Its name in the library is \
@@ -66,6 +68,7 @@ struct Media: AsyncParsableCommand {
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "list",
             abstract: "List the media in the library.",
             discussion: """
                 EXAMPLES:
@@ -83,6 +86,7 @@ struct Media: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
+            commandName: "remove",
             abstract: "Remove media that no VM has.",
             discussion: """
                 EXAMPLES:

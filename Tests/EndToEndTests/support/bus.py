@@ -52,6 +52,15 @@ class BusError(Exception):
         self.message = message
 
 
+def raise_bus_error(error):
+    """Raises BusError for an error reply, and what is none as it is."""
+    name = Gio.DBusError.get_remote_error(error)
+    if name is None:
+        raise error
+    Gio.DBusError.strip_remote_error(error)
+    raise BusError(name, error.message) from None
+
+
 def connect():
     address = Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None)
     flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
@@ -83,11 +92,7 @@ class Client:
                 None,
             )
         except GLib.Error as error:
-            name = Gio.DBusError.get_remote_error(error)
-            if name is None:
-                raise
-            Gio.DBusError.strip_remote_error(error)
-            raise BusError(name, error.message) from None
+            raise_bus_error(error)
         values = reply.unpack()
         return values[0] if len(values) == 1 else values or None
 

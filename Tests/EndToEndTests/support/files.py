@@ -6,7 +6,7 @@ import struct
 
 from gi.repository import Gio, GLib
 
-from .bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, options
+from .bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, options, raise_bus_error
 from .system import run
 
 # What a VM is to have that only shows that it can be made.
@@ -24,11 +24,7 @@ def call_with_files(client, member, signature, arguments, descriptors, timeout=1
             Gio.DBusCallFlags.NO_AUTO_START, timeout * 1000, files, None,
         )  # fmt: skip
     except GLib.Error as error:
-        name = Gio.DBusError.get_remote_error(error)
-        if name is None:
-            raise
-        Gio.DBusError.strip_remote_error(error)
-        raise BusError(name, error.message) from None
+        raise_bus_error(error)
     values = reply.unpack()
     return values[0] if values else None
 

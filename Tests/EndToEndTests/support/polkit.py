@@ -11,7 +11,7 @@ from gi.repository import GLib
 
 from .bus import BUS, Bus, Recorder
 from .server import Server
-from .system import wait_for_end
+from .system import stopped, wait_for_end
 
 NAME = "org.freedesktop.PolicyKit1"
 AUTHORITY = "/org/freedesktop/PolicyKit1/Authority"
@@ -157,16 +157,9 @@ class Polkitd:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.bus.wait_for_owner(NAME, True)
 
-    @contextlib.contextmanager
     def suspended(self):
-        """It is there, and does nothing. Another may have come in its place at the end."""
-        pid = self.pid
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        """While this is open it is there, and does nothing. Another may have come in its place at the end."""
+        return stopped(self.pid)
 
     @contextlib.contextmanager
     def away(self):

@@ -64,6 +64,17 @@ def wait_until(condition, what, timeout=30):
         assert time.monotonic() < deadline, f"no {what} within {timeout} s"
 
 
+@contextlib.contextmanager
+def stopped(pid):
+    """While this is open a process does nothing; at the end it may be gone."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def wait_for_end(pid, timeout=30):
     """Waits until a process, anybody's, has ended."""
     try:
@@ -177,14 +188,9 @@ class Libvirtd:
         os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
 
-    @contextlib.contextmanager
     def suspended(self):
         """While this is open it takes connections and answers nothing."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
+        return stopped(self.pid)
 
     def start(self):
         with open("/run/log/libvirtd", "ab") as log:
