@@ -34,15 +34,15 @@ struct ImageHeader: Hashable {
             virtualSizeBytes = try Self.virtualSize(ofQcow2: head)
         } else {
             format = .raw
-            // A disk consists of whole sectors; what is missing of the last one is zeros.
-            let (size, overflow) = fileSizeBytes.addingReportingOverflow(511)
-            virtualSizeBytes = overflow ? .max : size & ~511
+            virtualSizeBytes = fileSizeBytes
         }
         guard virtualSizeBytes > 0 else { throw Self.refused("it is empty") }
         guard virtualSizeBytes <= Self.maximumBytes else {
             throw Self.refused("its disk is larger than \(Self.maximumBytes >> 30) GiB")
         }
-        guard virtualSizeBytes % 512 == 0 else { throw Self.refused("the size of its disk is not a multiple of 512") }
+        guard virtualSizeBytes % 512 == 0 else {
+            throw Self.refused("a disk has whole sectors, and its size is not a multiple of 512; is it one?")
+        }
     }
 
     private static func refused(_ reason: String) -> VMError {
@@ -66,11 +66,18 @@ struct ImageHeader: Hashable {
         ]
         for (magic, name) in magics where head.has(magic, at: 0) { return "it is of the format \(name)" + convert }
         if head.has([0x7f, 0x10, 0xda, 0xbe], at: 64) { return "it is of the format VDI" + convert }
+        for magic in compressed where head.has(magic, at: 0) { return "it is compressed; unpack it first" }
         if head.has([0x4c, 0x55, 0x4b, 0x53, 0xba, 0xbe], at: 0) { return "it is encrypted (LUKS)" }
         if tail.has("conectix", at: tail.count - 512) { return "it is of the format VHD" + convert }
         if tail.has("koly", at: tail.count - 512) { return "it is of the format DMG" + convert }
         return nil
     }
+
+    /// How gzip, xz, zstd, bzip2, ZIP and 7z begin: as images are often handed out, and as no disk begins that starts anything.
+    private static let compressed: [[UInt8]] = [
+        [0x1f, 0x8b, 8], [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0], [0x28, 0xb5, 0x2f, 0xfd], Array("BZh".utf8),
+        [0x50, 0x4b, 3, 4], [0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c],
+    ]
 
     // MARK: qcow2
 

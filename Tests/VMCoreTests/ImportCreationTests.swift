@@ -35,11 +35,11 @@ import VMTestSupport
 
     @Test func aRawImageHasItsSizeFromTheBeginning() async throws {
         let rig = try await Rig()
-        let image = TestFile(TestImage.raw(70_000))
+        let image = TestFile(TestImage.raw(70_144))
         let uuid = try await rig.manager.create(request(image: image, gibibytes: 2), owner: 0)
         let path = "/pool/debian-\(uuid).raw"
         #expect(rig.fake.world.disks == [path: 2 << 30])
-        #expect(rig.fake.world.contents[path]?.count == 70_000)
+        #expect(rig.fake.world.contents[path]?.count == 70_144)
         #expect(rig.fake.world.machines[uuid]?.xml.contains("<driver type='raw'/>") == true)
         #expect(!rig.fake.changes.contains(.growDisk))
         // And it goes with the VM.
@@ -48,9 +48,9 @@ import VMTestSupport
         #expect(rig.fake.world.disks.isEmpty)
     }
 
-    @Test func aRawImageWithoutASizeIsRoundedUpToASector() async throws {
+    @Test func aRawImageWithoutASizeKeepsItsOwn() async throws {
         let rig = try await Rig()
-        let image = TestFile(TestImage.raw(70_000))
+        let image = TestFile(TestImage.raw(70_144))
         let uuid = try await rig.manager.create(request(image: image), owner: 0)
         #expect(rig.fake.world.disks == ["/pool/debian-\(uuid).raw": 70_144])
     }
