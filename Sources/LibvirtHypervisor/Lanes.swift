@@ -58,6 +58,8 @@ final class Lanes: Sendable {
             opened = try await LibvirtConnection.open(uri, owner: self)
         } catch {
             state.withLock { $0.opening -= 1 }
+            // It may be going, and the other connections have not seen that yet.
+            if let error = error as? LibvirtError, error.kind == .libvirt { throw VMError.unavailable(.init(error)) }
             throw error
         }
         let isOver = state.withLock { state in

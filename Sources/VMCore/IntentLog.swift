@@ -7,6 +7,7 @@ public import VMModel
 /// A file gets its name when all of it is on disk, so that what is torn has none, or was damaged later: such a file is put aside, and
 /// that is told.
 public actor IntentLog: IntentStore {
+    /// Held, so that no other process has it.
     private let state: StateDirectory
     private let directory: String
     private let log: @Sendable (String) -> Void

@@ -34,9 +34,9 @@ public final class JobControl: Sendable {
         if state.withLock({ $0.isCancelled }) { throw cancelled }
     }
 
-    /// From here on the job cannot be cancelled any more.
+    /// From here on the job cannot be cancelled any more; `Jobs.passPointOfNoReturn` tells that as well.
     /// - Throws: `cancelled` when it has been.
-    public func passPointOfNoReturn() throws(VMError) {
+    func passPointOfNoReturn() throws(VMError) {
         let isCancelled = state.withLock { state in
             if !state.isCancelled { state.isCancelable = false }
             return state.isCancelled

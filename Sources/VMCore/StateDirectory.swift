@@ -19,7 +19,7 @@ public final class StateDirectory: Sendable {
                 for name in try Self.names(in: scratch) { Self.removeScratch("\(scratch)/\(name)") }
             }
         } catch {
-            close(lock)
+            // Everything has its value, so that `deinit` closes the directory.
             throw error.cause?.code == EWOULDBLOCK ? VMError(.busy, "another process uses \(path)") : error
         }
     }

@@ -4,6 +4,8 @@ import concurrent.futures
 import contextlib
 import os
 import pathlib
+import socket
+import threading
 import time
 
 import pytest
@@ -212,6 +214,59 @@ def test_the_first_listing_does_not_wait_for_a_qemu_that_hangs(client, vms, serv
     print("seconds:", quick, "and with one that hangs:", slow)
     assert listed == {name: ("running", 64, 1) for name in names}
     assert slow < quick + 1
+
+
+@contextlib.contextmanager
+def hanging_up():
+    """While this is open, who asks libvirtd for a new connection gets one that is reset."""
+    path = pathlib.Path("/run/libvirt/libvirt-sock")
+    aside = path.rename(path.with_suffix(".aside"))
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        server.bind(str(path))
+        server.listen()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    caller, _ = server.accept()
+                    # What is closed with something unread in it is reset.
+                    caller.recv(1)
+                    caller.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    finally:
+        server.close()
+        aside.rename(path)
+
+
+def test_a_call_whose_new_connection_is_reset_says_that_libvirt_is_away(client, vms, recorder):
+    """As when libvirtd is killed in that moment: what it waited for a connection with is over before the others are."""
+    names = [vms.define()[0] for _ in range(7)]
+    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
+    *running, last = names
+    for name in running:
+        client.vm(paths[name], "Start")
+    with concurrent.futures.ThreadPoolExecutor(len(running)) as pool, contextlib.ExitStack() as stack:
+        for name in running:
+            stack.enter_context(frozen(name))
+        with hanging_up():
+            # More than the connections that are kept for such calls.
+            calls = [pool.submit(outcome, paths[name], "Pause") for name in running]
+            refused = next(concurrent.futures.as_completed(calls, timeout=5))
+            assert outcome(paths[last], "Start")[0] == UNAVAILABLE
+        stack.close()
+        assert refused.result()[0] == UNAVAILABLE
+        assert {call.result(timeout=30)[0] for call in calls} == {UNAVAILABLE, None}
+    recorder.catch_up()
+    assert not any("HypervisorConnected" in s.changed for s in recorder.signals)
+    assert outcome(paths[last], "Start")[0] is None
 
 
 @pytest.fixture
