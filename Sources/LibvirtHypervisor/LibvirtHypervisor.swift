@@ -219,7 +219,7 @@ extension LibvirtHypervisor.Link {
             }
             group.addTask {
                 while true {
-                    try await Task.sleep(for: .seconds(2))
+                    try await Task.sleep(for: .seconds(5))
                     do {
                         try await watch.ping(deadline: .seconds(6))
                     } catch let error as LibvirtError where error.kind == .deadlineExceeded {

@@ -185,6 +185,8 @@ extension Inventory {
 
     /// Reads the VM once more, without anybody waiting for it; events that come in a burst share a read.
     func refreshInBackground(_ uuid: VMUUID) {
+        // It is read when it is made.
+        guard entries[uuid]?.isCreating != true else { return }
         guard refreshes.updateValue(true, forKey: uuid) == nil else { return }
         Task {
             while refreshes[uuid] == true {

@@ -52,6 +52,21 @@ func linuxRequest(_ name: String = "debian") -> CreateRequest {
         #expect(rig.fake.changes.last == .start)
     }
 
+    @Test func itIsReadOnceWhenItIsMade() async throws {
+        let rig = try await Rig()
+        let define = rig.fake.hold(.define, nil, .after)
+        let create = Task { try await rig.manager.create(linuxRequest(), owner: 7) }
+        try await define.reached()
+        let uuid = try await rig.inventory.vm(named: "debian").uuid
+        rig.fake.send(.changed(uuid))
+        rig.fake.send(.stateChanged(uuid, .running, reason: ""))
+        try await rig.settle()
+        define.open()
+        #expect(try await create.value == uuid)
+        try await rig.settle()
+        #expect(rig.fake.calls.filter { $0.step == .readVM && $0.vm == uuid }.count == 1)
+    }
+
     @Test func whileItIsMadeItIsListedAndNotTouched() async throws {
         let rig = try await Rig()
         let define = rig.fake.hold(.define, nil, .after)
