@@ -25,8 +25,8 @@ final class ConnectionCore: Sendable {
     /// One call at a time: libvirt 9.0 lets the thread that reads the socket overlook what others have put into the queue, for
     /// seconds, and keeps pointers to stacks of threads that have gone on (CVE-2024-4418). Only threads of the pool wait for it.
     private let wire = Mutex(())
-    /// Since when the call of now is under way.
-    private let busySince = Mutex<ContinuousClock.Instant?>(nil)
+    /// Until when somebody waits for the call of now.
+    private let isAwaitedUntil = Mutex<ContinuousClock.Instant?>(nil)
     /// Keeps two registrations from mixing; only threads of the pool wait for it.
     private let registration = Mutex(())
     private let owned: OwnedConnection
@@ -59,8 +59,8 @@ final class ConnectionCore: Sendable {
     /// How many calls have not returned yet, those included that nobody waits for any more.
     var callsUnderWay: Int { calls.count }
 
-    /// How long the call of now has taken so far.
-    var busyTime: Duration { busySince.withLock { $0.map { .now - $0 } } ?? .zero }
+    /// Whether the call of now has outlived its deadline.
+    var isHeldUp: Bool { isAwaitedUntil.withLock { $0.map { $0 < .now } } ?? false }
 
     /// How many object references the handles own.
     var handleCount: Int { state.withLock { $0.objects.count } }
@@ -74,13 +74,14 @@ extension ConnectionCore {
         _ operation: String, object: String? = nil, pool: BlockingPool? = nil, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
+        let end = ContinuousClock.now + deadline
+        return try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
             _ = try self.begin(operation, object: object) { _ in virConnectRef(self.owned.pointer) }
             defer {
                 virConnectClose(self.owned.pointer)
                 self.calls.leave()
             }
-            return try self.onWire {
+            return try self.onWire(until: end) {
                 try body(self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
             }
         }
@@ -91,7 +92,8 @@ extension ConnectionCore {
         _ operation: String, on handle: ObjectHandle, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        try await pool.run(deadline: deadline, operation: operation, owner: self) {
+        let end = ContinuousClock.now + deadline
+        return try await pool.run(deadline: deadline, operation: operation, owner: self) {
             let object = try self.begin(operation, object: handle.label) { state -> OwnedObject? in
                 let object = state.objects.object(for: handle.key)
                 if let object { object.kind.retain(object.pointer) }
@@ -102,17 +104,17 @@ extension ConnectionCore {
                 throw LibvirtError.connectionClosed(operation: operation, object: handle.label)
             }
             defer { object.kind.release(object.pointer) }
-            return try self.onWire {
+            return try self.onWire(until: end) {
                 try body(
                     object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
             }
         }
     }
 
-    private func onWire<Value>(_ body: () throws -> Value) throws -> Value {
+    private func onWire<Value>(until end: ContinuousClock.Instant, _ body: () throws -> Value) throws -> Value {
         try wire.withLock { _ in
-            busySince.withLock { $0 = .now }
-            defer { busySince.withLock { $0 = nil } }
+            isAwaitedUntil.withLock { $0 = end }
+            defer { isAwaitedUntil.withLock { $0 = nil } }
             return try body()
         }
     }

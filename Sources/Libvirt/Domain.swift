@@ -57,6 +57,18 @@ extension Domain {
         try await handle.call("virDomainIsActive", deadline) { try $1.check(virDomainIsActive($0)) == 1 }
     }
 
+    /// Whether libvirt has its process at hand now: nothing else waits for it, and it is not being taken up after a start of the daemon.
+    ///
+    /// Waits for nothing itself. Calls `virDomainGetControlInfo`.
+    /// - Throws: `LibvirtError` `.operationInvalid` where it has no process; `.noSupport`.
+    public func isAtHand(deadline: Duration = .seconds(30)) async throws -> Bool {
+        try await handle.call("virDomainGetControlInfo", deadline) { domain, call in
+            var info = virDomainControlInfo()
+            try call.check(virDomainGetControlInfo(domain, &info, 0))
+            return info.state == VIR_DOMAIN_CONTROL_OK.rawValue
+        }
+    }
+
     /// Whether it has a configuration that outlives its process. Calls `virDomainIsPersistent`.
     public func isPersistent(deadline: Duration = .seconds(30)) async throws -> Bool {
         try await handle.call("virDomainIsPersistent", deadline) { try $1.check(virDomainIsPersistent($0)) == 1 }

@@ -60,8 +60,8 @@ public final class LibvirtConnection: Sendable {
     /// How many calls the daemon has not answered yet, those included that nobody waits for any more.
     public var callsUnderWay: Int { core.callsUnderWay }
 
-    /// How long the daemon has taken so far for the call that it works on; zero for none.
-    public var busyTime: Duration { core.busyTime }
+    /// Whether the daemon works on a call that nobody waits for any more, and all others wait for that.
+    public var isHeldUp: Bool { core.isHeldUp }
 
     /// Why the connection has ended; nil while it has not.
     public var closeReason: CloseReason? { core.ended.value }

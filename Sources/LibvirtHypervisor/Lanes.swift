@@ -42,7 +42,9 @@ final class Lanes: Sendable {
 
     private func take() async throws -> LibvirtConnection {
         let free = try state.withLock { state -> LibvirtConnection? in
-            if let free = state.free.popLast() {
+            while let free = state.free.popLast() {
+                // One that has ended by itself goes.
+                guard free.closeReason == nil else { continue }
                 state.used.append(free)
                 return free
             }
@@ -55,11 +57,9 @@ final class Lanes: Sendable {
         if let free { return free }
         let opened: LibvirtConnection
         do {
-            opened = try await LibvirtConnection.open(uri, owner: self)
+            opened = try await LibvirtConnection.openForCall(uri, owner: self)
         } catch {
             state.withLock { $0.opening -= 1 }
-            // It may be going, and the other connections have not seen that yet.
-            if let error = error as? LibvirtError, error.kind == .libvirt { throw VMError.unavailable(.init(error)) }
             throw error
         }
         let isOver = state.withLock { state in
@@ -101,6 +101,21 @@ final class Lanes: Sendable {
         state.withLock { state in
             state.isOver = true
             return state.free + state.used
+        }
+    }
+}
+
+extension LibvirtConnection {
+    /// Opens one more connection for somebody's call.
+    /// - Throws: `VMError` `hypervisorUnavailable` when libvirt refuses it: it may be going, and the other connections have not seen
+    ///   that yet.
+    static func openForCall(
+        _ uri: String, pool: BlockingPool = .shared, owner: AnyObject? = nil
+    ) async throws -> LibvirtConnection {
+        do {
+            return try await open(uri, pool: pool, owner: owner)
+        } catch let error as LibvirtError where error.kind == .libvirt {
+            throw VMError.unavailable(VMError.Cause(error))
         }
     }
 }

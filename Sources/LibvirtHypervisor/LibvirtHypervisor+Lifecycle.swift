@@ -39,7 +39,7 @@ extension LibvirtHypervisor {
     }
 
     public func setAutostart(_ uuid: VMUUID, _ autostart: Bool) async throws(VMError) {
-        try await withDomain(uuid) { try await $0.setAutostart(autostart) }
+        try await withProcess(of: uuid) { try await $0.setAutostart(autostart) }
     }
 
     // MARK: Making and removing
@@ -59,10 +59,11 @@ extension LibvirtHypervisor {
     }
 
     public func undefine(_ uuid: VMUUID) async throws(VMError) {
-        try await withLink { link in
-            let domain = try await link.connection.domain(uuid: try DomainUUID(uuid))
+        // It waits for a start that is not finished.
+        try await withLane { connection in
+            let domain = try await connection.domain(uuid: try DomainUUID(uuid))
             do {
-                try await domain.undefine(.everything(for: link.version))
+                try await domain.undefine(.everything(for: try await connection.libvirtVersion()))
             } catch let error as LibvirtError where error.code == .invalidArgument || error.code == .argumentUnsupported
             {
                 // A driver without firmware and TPM refuses their flags.

@@ -59,7 +59,7 @@ extension LibvirtHypervisor {
         try await withCancellableLink { link in
             let path = try await link[place].path(of: fileName)
             // A connection of its own: on the other one every call would have to wait for what is sent.
-            let connection = try await LibvirtConnection.open(uri, pool: transfers)
+            let connection = try await LibvirtConnection.openForCall(uri, pool: transfers)
             do {
                 try await connection.volume(path: path).upload(
                     contents.head, of: contents.file.map { SourceFile($0) } ?? .none, length: contents.sizeBytes,

@@ -44,11 +44,22 @@ extension LibvirtHypervisor {
                 let (size, overflow) = count.multipliedReportingOverflow(by: kibibytes / 1024)
                 return overflow ? .max : size
             }
-            let domain = try? await connection.domainCapabilitiesXML(machine: "q35", arch: "x86_64")
-            let hostdev = try domain.map { try XMLTree(parsing: $0) }?.first("devices")?.first("hostdev")
+            let hostdev = try await Self.devices(connection)?.first("hostdev")
             let backends = hostdev?.all("enum").first { $0.attributes["name"] == "pciBackend" }?.all("value") ?? []
             return PassthroughSupport(
                 canGivePCIDevices: !backends.isEmpty, hugePagesMB: pages.reduce(0) { $0.addingClamped($1) })
+        }
+    }
+}
+
+extension LibvirtHypervisor {
+    /// What devices a VM may have; nil for a driver that does not know.
+    private static func devices(_ connection: LibvirtConnection) async throws -> XMLTree? {
+        do {
+            let xml = try await connection.domainCapabilitiesXML(machine: "q35", arch: "x86_64")
+            return try XMLTree(parsing: xml).first("devices")
+        } catch let error as LibvirtError where error.kind == .libvirt {
+            return nil
         }
     }
 }

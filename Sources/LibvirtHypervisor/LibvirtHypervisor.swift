@@ -16,7 +16,6 @@ public final class LibvirtHypervisor: Hypervisor {
         let watch: LibvirtConnection
         /// For what may take long; nil where there is but the one connection.
         let lanes: Lanes?
-        let version: LibvirtVersion
         let disks: VolumePool
         let media: VolumePool
         let facts = FactsOnce()
@@ -85,7 +84,6 @@ public final class LibvirtHypervisor: Hypervisor {
             async let storage = another(like: connection, BlockingPool(size: 2, spare: 8, name: "storage"))
             let link = Link(
                 connection: connection, watch: try await watch, lanes: try await lanes,
-                version: try await connection.libvirtVersion(),
                 disks: VolumePool(VolumePool.disks, connection: try await storage),
                 media: VolumePool(VolumePool.media, connection: try await storage))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
@@ -93,8 +91,11 @@ public final class LibvirtHypervisor: Hypervisor {
             try await link.watch.onDomainEvent { event in
                 if let event = HypervisorEvent(event) { gate.tell(event) }
             }
+            // Before the listing: what libvirt finds out later is read then.
+            let unsettled = try await link.unsettledDomains()
             state.withLock { $0.link = link }
             gate.open(with: .connected(HypervisorInfo(version: words ?? "")))
+            Task { await link.waitUntilSettled(unsettled) { gate.tell(.changed(VMUUID($0))) } }
             return link
         } catch {
             state.withLock { $0.link = nil }
@@ -172,7 +173,7 @@ public final class LibvirtHypervisor: Hypervisor {
         } catch let error as LibvirtError {
             // A call that does not end here would take the connection away from all others for ever.
             if error.kind == .deadlineExceeded {
-                for connection in [link.connection, link.disks.connection] where connection.busyTime > .seconds(20) {
+                for connection in [link.connection, link.disks.connection] where connection.isHeldUp {
                     connection.abandon()
                 }
             }

@@ -198,7 +198,7 @@ actor VolumePool {
 
     private func prepare() async throws -> StoragePool {
         if let pool = try await existing() {
-            if try await !pool.isActive() { try await pool.start() }
+            if try await !pool.isActive() { try await start(pool) }
             return pool
         }
         let pool = try await connection.defineStoragePool(
@@ -211,5 +211,16 @@ actor VolumePool {
         try await pool.start()
         try await pool.setAutostart(true)
         return pool
+    }
+
+    private func start(_ pool: StoragePool) async throws {
+        do {
+            try await pool.start()
+        } catch let error as LibvirtError where error.kind == .libvirt {
+            // Whoever made it was cut off before its directory was there. Elsewhere that may be a place where nothing is mounted.
+            guard try await pool.targetPath() == kind.usualPath else { throw error }
+            try await pool.build()
+            try await pool.start()
+        }
     }
 }

@@ -250,6 +250,8 @@ extension VMManager {
             do throws(VMError) {
                 try await startOrSayWhyNot(uuid)
             } catch {
+                // libvirt may start it after it has been taken back.
+                if error.leavesOutcomeOpen { undo.isOpen = true }
                 throw error.saying("cannot start '\(configuration.name)' after creating it")
             }
         }

@@ -95,12 +95,18 @@ extension VMManager {
 
     /// Ends and removes a VM that was never whole.
     func undefineAtOnce(_ uuid: VMUUID) async throws(VMError) {
+        try await destroyIfRunning(uuid)
+        try await hypervisor.undefine(uuid)
+        // A start whose end was not told may have begun between the two, and it would run on without a definition.
+        if try await hypervisor.readVM(uuid) != nil { try await destroyIfRunning(uuid) }
+    }
+
+    private func destroyIfRunning(_ uuid: VMUUID) async throws(VMError) {
         do throws(VMError) {
             try await hypervisor.destroy(uuid)
         } catch  where error.code == .invalidState {
-            // It was never started.
+            // It is off.
         }
-        try await hypervisor.undefine(uuid)
     }
 
     /// Whether the definition that there is under a UUID is the one that was to be made.

@@ -220,3 +220,14 @@ def media():
         shutil.copy(file, target)
     shutil.copy("/usr/lib/ipxe/ipxe.iso", target)
     return target
+
+
+@pytest.fixture
+def hanging_emulator():
+    """A QEMU that answers what it is asked, but hangs when it is to run a VM."""
+    path = pathlib.Path("/usr/bin/qemu-hangs")
+    script = '#!/bin/bash\n[[ $* != *guest=* ]] || kill -STOP $$\nexec qemu-system-x86_64 "$@"\n'
+    path.write_text(script, encoding="ascii")
+    path.chmod(0o755)
+    yield path
+    path.unlink()

@@ -3,54 +3,17 @@
 import concurrent.futures
 import contextlib
 import os
-import pathlib
-import socket
-import threading
 import time
 
 import pytest
 
-from support.bus import ERROR, MANAGER, MANAGER_INTERFACE, BusError, Client, Recorder, vm_path
-from support.system import Usage, neuron_vm, qemu_pid, run, stopped, virsh, wait_until
+from support.bus import ERROR, BusError, Client, Recorder, vm_path
+from support.outage import frozen, hanging_up, is_connected, outcome, seconds, wait_connected
+from support.system import Usage, neuron_vm, run, virsh, wait_until
 
 UNAVAILABLE = ERROR + "HypervisorUnavailable"
 # Seconds that libvirtd hangs.
 HANG = 60 if "NEURON_TEST_ROUNDS" in os.environ else 15
-
-
-def is_connected(client):
-    return client.get(MANAGER, "HypervisorConnected", MANAGER_INTERFACE)
-
-
-def wait_connected(recorder, value, timeout):
-    recorder.wait(
-        lambda s: s.path == MANAGER and s.changed.get("HypervisorConnected") is value, timeout, f"connection {value}"
-    )
-
-
-def outcome(path, member, **values):
-    """Name of the error, or None, and seconds of a call by a client of its own."""
-    client = Client()
-    before = time.monotonic()
-    try:
-        client.vm(path, member, **values)
-        error = None
-    except BusError as caught:
-        error = caught.name
-    finally:
-        client.close()
-    return error, time.monotonic() - before
-
-
-def seconds(action):
-    before = time.monotonic()
-    action()
-    return time.monotonic() - before
-
-
-def frozen(name):
-    """While this is open the QEMU of a VM does nothing."""
-    return stopped(qemu_pid(name))
 
 
 @pytest.fixture
@@ -216,36 +179,6 @@ def test_the_first_listing_does_not_wait_for_a_qemu_that_hangs(client, vms, serv
     assert slow < quick + 1
 
 
-@contextlib.contextmanager
-def hanging_up():
-    """While this is open, who asks libvirtd for a new connection gets one that is reset."""
-    path = pathlib.Path("/run/libvirt/libvirt-sock")
-    aside = path.rename(path.with_suffix(".aside"))
-    server = socket.socket(socket.AF_UNIX)
-    try:
-        server.bind(str(path))
-        server.listen()
-
-        def serve():
-            with contextlib.suppress(OSError):
-                while True:
-                    caller, _ = server.accept()
-                    # What is closed with something unread in it is reset.
-                    caller.recv(1)
-                    caller.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-    finally:
-        server.close()
-        aside.rename(path)
-
-
 def test_a_call_whose_new_connection_is_reset_says_that_libvirt_is_away(client, vms, recorder):
     """As when libvirtd is killed in that moment: what it waited for a connection with is over before the others are."""
     names = [vms.define()[0] for _ in range(7)]
@@ -269,24 +202,11 @@ def test_a_call_whose_new_connection_is_reset_says_that_libvirt_is_away(client, 
     assert outcome(paths[last], "Start")[0] is None
 
 
-@pytest.fixture
-def hanging_emulator():
-    """A QEMU that answers what it is asked, but hangs when it is to run a VM."""
-    path = pathlib.Path("/usr/bin/qemu-hangs")
-    script = '#!/bin/bash\n[[ $* != *guest=* ]] || kill -STOP $$\nexec qemu-system-x86_64 "$@"\n'
-    path.write_text(script, encoding="ascii")
-    path.chmod(0o755)
-    yield path
-    path.unlink()
-
-
 @pytest.mark.parametrize("member, values", [("Destroy", {}), ("Stop", {"force": True})])
 def test_a_start_that_hangs_can_be_ended(client, vms, hanging_emulator, member, values):
     name, uuid = vms.define()
     xml = virsh("dumpxml", name).replace("/usr/bin/qemu-system-x86_64", str(hanging_emulator))
-    file = pathlib.Path("/run/tmp/hangs.xml")
-    file.write_text(xml, encoding="utf-8")
-    virsh("define", str(file))
+    virsh("define", "/dev/stdin", stdin=xml)
     path = vm_path(uuid)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         start = pool.submit(outcome, path, "Start")

@@ -34,6 +34,24 @@ import VMTestSupport
         Fault(.start, .timeout, .after),
     ]
 
+    @Test func aStartThatBeginsWhileItIsTakenBackIsEnded() async throws {
+        let rig = try await Rig()
+        let before = rig.fake.world
+        rig.fake.fail(.start, with: VMError(.timeout, "no answer"))
+        let undefine = rig.fake.hold(.undefine)
+        var request = linuxRequest()
+        request.start = true
+        let create = Task { await rig.failureCreating(request) }
+        try await undefine.reached()
+        let uuid = try #require(rig.fake.world.machines.keys.first)
+        rig.fake.change { $0.machines[uuid]?.vm.state = .running }
+        undefine.open()
+        #expect(await create.value?.code == .timeout)
+        try await eventually("the end of it") { await rig.inventory.vms.isEmpty }
+        #expect(rig.fake.world == before)
+        #expect(await rig.isTrue() && rig.intents.kept.isEmpty)
+    }
+
     @Test(arguments: faults)
     func leavesNothing(_ fault: Fault) async throws {
         let other = machine("other", .running)
