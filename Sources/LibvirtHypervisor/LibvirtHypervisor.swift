@@ -16,6 +16,7 @@ public final class LibvirtHypervisor: Hypervisor {
         let watch: LibvirtConnection
         /// For what may take long; nil where there is but the one connection.
         let lanes: Lanes?
+        let storage: StorageConnection
         let disks: VolumePool
         let media: VolumePool
         let facts = FactsOnce()
@@ -48,7 +49,7 @@ public final class LibvirtHypervisor: Hypervisor {
                     let reason = try await link.waitUntilLost()
                     self.state.withLock { $0.link = nil }
                     onEvent(.disconnected(reason: reason.words))
-                    link.abandon()
+                    await link.abandon()
                 } catch {
                     if !Task.isCancelled { onEvent(.disconnected(reason: "\(error)")) }
                     isOver.finish()
@@ -80,12 +81,11 @@ public final class LibvirtHypervisor: Hypervisor {
             let words = try await Self.hypervisorWords(connection)
             async let lanes = Lanes(uri)
             async let watch = another(like: connection)
-            // A pool of its own threads: a file system that hangs takes none of the others.
-            async let storage = another(like: connection, BlockingPool(size: 2, spare: 8, name: "storage"))
+            let storage = try await StorageConnection(uri, sharing: connection)
             let link = Link(
                 connection: connection, watch: try await watch, lanes: try await lanes,
-                disks: VolumePool(VolumePool.disks, connection: try await storage),
-                media: VolumePool(VolumePool.media, connection: try await storage))
+                storage: storage, disks: VolumePool(VolumePool.disks, storage),
+                media: VolumePool(VolumePool.media, storage))
             // Registered first, so that no change is missed; told after `.connected`, which begins the listing.
             let gate = EventGate(onEvent)
             try await link.watch.onDomainEvent { event in
@@ -105,10 +105,8 @@ public final class LibvirtHypervisor: Hypervisor {
     }
 
     /// The same one where libvirt's test driver would make a host of its own.
-    private func another(
-        like connection: LibvirtConnection, _ pool: BlockingPool = .shared
-    ) async throws -> LibvirtConnection {
-        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri, pool: pool)
+    private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
+        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
     }
 
     /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
@@ -173,9 +171,8 @@ public final class LibvirtHypervisor: Hypervisor {
         } catch let error as LibvirtError {
             // A call that does not end here would take the connection away from all others for ever.
             if error.kind == .deadlineExceeded {
-                for connection in [link.connection, link.disks.connection] where connection.isHeldUp {
-                    connection.abandon()
-                }
+                if link.connection.isHeldUp { link.connection.abandon() }
+                await link.storage.giveUpIfHeldUp()
             }
             throw VMError(error, connectionIsLost: link.connection.closeReason != nil)
         } catch let error as XMLError {
@@ -215,7 +212,7 @@ extension LibvirtHypervisor.Link {
     /// Waits until a connection is closed, or libvirt is silent.
     fileprivate func waitUntilLost() async throws -> CloseReason {
         try await withThrowingTaskGroup(of: CloseReason.self) { group in
-            for connection in [watch, connection, disks.connection] {
+            for connection in [watch, connection] {
                 group.addTask { try await connection.waitUntilClosed() }
             }
             group.addTask {
@@ -237,16 +234,17 @@ extension LibvirtHypervisor.Link {
     }
 
     /// Gives up a libvirt that is gone or silent; what it has not answered ends when it goes on, or its end is known.
-    func abandon() {
+    func abandon() async {
         lanes?.abandon()
-        for connection in [connection, watch, disks.connection] { connection.abandon() }
+        for connection in [connection, watch] { connection.abandon() }
+        await storage.abandon()
         Task { await close(deadline: .seconds(3600)) }
     }
 
     func close(deadline: Duration) async {
         async let closing: Void? = lanes?.close(deadline: deadline)
         async let watching = watch.close(deadline: deadline)
-        async let storing = disks.connection.close(deadline: deadline)
+        async let storing: Void = storage.close(deadline: deadline)
         await connection.close(deadline: deadline)
         _ = await (closing, watching, storing)
     }

@@ -26,13 +26,13 @@ actor VolumePool {
     /// An empty qcow2 image with its tables; with less than this free nothing sensible can follow.
     private static let leastFreeBytes: UInt64 = 16 << 20
 
-    nonisolated let connection: LibvirtConnection
+    nonisolated let storage: StorageConnection
     private let kind: Kind
     private var preparing: Task<StoragePool, any Error>?
 
-    init(_ kind: Kind, connection: LibvirtConnection) {
+    init(_ kind: Kind, _ storage: StorageConnection) {
         self.kind = kind
-        self.connection = connection
+        self.storage = storage
     }
 
     func path(of fileName: String) async throws -> String {
@@ -181,7 +181,7 @@ actor VolumePool {
 
     private func existing() async throws -> StoragePool? {
         do {
-            return try await connection.storagePool(name: kind.name)
+            return try await storage.connection().storagePool(name: kind.name)
         } catch let error as LibvirtError where error.code == .noStoragePool {
             return nil
         }
@@ -201,7 +201,7 @@ actor VolumePool {
             if try await !pool.isActive() { try await start(pool) }
             return pool
         }
-        let pool = try await connection.defineStoragePool(
+        let pool = try await storage.connection().defineStoragePool(
             xml: """
                 <pool type='dir'><name>\(kind.name)</name>
                 <target><path>\(kind.usualPath)</path>\(kind.directoryPermissions)</target></pool>

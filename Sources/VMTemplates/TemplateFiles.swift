@@ -37,20 +37,39 @@ enum TemplateFiles {
                 .unreadableFile, "the template directory \(TemplateText.quoted(directory)) cannot be read")
         }
         defer { closedir(stream) }
-        if let reason = reasonToDistrust(descriptor, type: S_IFDIR, trustedOwner: trustedOwner) {
-            throw TemplateError(.unsafeFile, "the template directory \(TemplateText.quoted(directory)) \(reason)")
+        if let distrust = reasonToDistrust(descriptor, type: S_IFDIR, trustedOwner: trustedOwner) {
+            throw TemplateError(
+                distrust.kind, "the template directory \(TemplateText.quoted(directory)) \(distrust.reason)")
         }
         var contents: [String: Contents] = [:]
-        while let entry = readdir(stream) {
+        while let entry = try next(stream, directory) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             guard name.hasSuffix(suffix) else { continue }
-            contents[name] = Result { () throws(TemplateError) in
-                try text(ofFile: name, in: descriptor, trustedOwner: trustedOwner)
+            func read() -> Contents {
+                Result { () throws(TemplateError) in
+                    try text(ofFile: name, in: descriptor, trustedOwner: trustedOwner)
+                }
             }
+            contents[name] = read()
+            // Once more, since it may be an error of the moment: what is refused here stays so as long as the service runs.
+            if case .failure(let error) = contents[name], error.kind == .unreadableFile { contents[name] = read() }
         }
         return contents
+    }
+
+    /// The next entry of a directory; nil at its end. A list that is not whole is none.
+    private static func next(
+        _ stream: OpaquePointer, _ directory: String
+    ) throws(TemplateError) -> UnsafeMutablePointer<dirent>? {
+        errno = 0
+        if let entry = readdir(stream) { return entry }
+        guard errno == 0 else {
+            throw TemplateError(
+                .unreadableFile, "the template directory \(TemplateText.quoted(directory)) cannot be read")
+        }
+        return nil
     }
 
     /// The text of one file in an open directory.
@@ -69,8 +88,8 @@ enum TemplateFiles {
                 ? refused(.unsafeFile, "is a symbolic link") : refused(.unreadableFile, "cannot be opened")
         }
         defer { close(descriptor) }
-        if let reason = reasonToDistrust(descriptor, type: S_IFREG, trustedOwner: trustedOwner) {
-            throw refused(.unsafeFile, reason)
+        if let distrust = reasonToDistrust(descriptor, type: S_IFREG, trustedOwner: trustedOwner) {
+            throw refused(distrust.kind, distrust.reason)
         }
         guard let bytes = readAll(descriptor) else { throw refused(.unreadableFile, "cannot be read") }
         guard bytes.count <= maximumBytes else { throw refused(.unsafeFile, "is longer than \(maximumBytes) bytes") }
@@ -82,14 +101,20 @@ enum TemplateFiles {
     }
 
     /// Why an open file or directory is not to be trusted, or nil.
-    private static func reasonToDistrust(_ descriptor: Int32, type: mode_t, trustedOwner: UInt32?) -> String? {
+    private static func reasonToDistrust(
+        _ descriptor: Int32, type: mode_t, trustedOwner: UInt32?
+    ) -> (kind: TemplateError.Kind, reason: String)? {
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return "cannot be examined" }
-        if status.st_mode & S_IFMT != type { return type == S_IFDIR ? "is not a directory" : "is not a regular file" }
-        if status.st_uid != 0, status.st_uid != trustedOwner {
-            return "belongs to user \(status.st_uid), not to root"
+        guard fstat(descriptor, &status) == 0 else { return (.unreadableFile, "cannot be examined") }
+        if status.st_mode & S_IFMT != type {
+            return (.unsafeFile, type == S_IFDIR ? "is not a directory" : "is not a regular file")
         }
-        if status.st_mode & (S_IWGRP | S_IWOTH) != 0 { return "may be written by others than its owner" }
+        if status.st_uid != 0, status.st_uid != trustedOwner {
+            return (.unsafeFile, "belongs to user \(status.st_uid), not to root")
+        }
+        if status.st_mode & (S_IWGRP | S_IWOTH) != 0 {
+            return (.unsafeFile, "may be written by others than its owner")
+        }
         return nil
     }
 

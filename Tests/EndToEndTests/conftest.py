@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests, which run inside Tests/sandbox."""
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -19,6 +20,8 @@ from support.system import (  # noqa: E402
 )  # fmt: skip
 from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
+QEMU_IMG = pathlib.Path("/usr/bin/qemu-img")
+HELD = pathlib.Path("/run/tmp/qemu-img-is-held")
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
 
 
@@ -51,14 +54,17 @@ class VMs:
         name = self.name()
         return name, self.client.create(name, **{**TEST_DEFAULTS, **options})
 
-    def define(self, name=None, uuid=None, **details):
-        """A VM that virsh has defined: its name and UUID."""
+    def define(self, name=None, uuid=None, is_known=True, **details):
+        """A VM that virsh has defined: its name and UUID. The service knows it, unless it runs no more, or another way."""
         if name is None:
             name = self.name()
         path = pathlib.Path("/run/tmp/foreign.xml")
         path.write_text(foreign_xml(name, uuid, **details), encoding="utf-8")
         virsh("define", str(path))
-        return name, virsh("domuuid", name)
+        uuid = virsh("domuuid", name)
+        if is_known:
+            wait_until(lambda: any(row[2] == uuid for row in self.client.manager("ListVMs")), "new VM in the list")
+        return name, uuid
 
     def console(self, name):
         console = Console(name)
@@ -108,6 +114,8 @@ def nothing_left_behind(request, service):
     wait_until(lambda: list(INTENTS.iterdir()) == [], "end of what was noted")
     assert media_files() == []
     assert service.is_running, "the service has ended"
+    with contextlib.closing(Client()) as last:
+        wait_until(lambda: last.list() == {}, "end of what the service lists")
     assert service.pid == pid or request.node.get_closest_marker("restarts_service")
 
 
@@ -231,3 +239,19 @@ def hanging_emulator():
     path.chmod(0o755)
     yield path
     path.unlink()
+
+
+@pytest.fixture
+def held_qemu_img():
+    """libvirt is at the making of a volume until the file is gone."""
+    real = QEMU_IMG.with_name("qemu-img.real")
+    shutil.copy2(QEMU_IMG, real)
+    HELD.touch()
+    QEMU_IMG.unlink()
+    QEMU_IMG.write_text(
+        f'#!/bin/sh\nwhile [ "$1" = create ] && [ -e {HELD} ]; do sleep 0.05; done\nexec {real} "$@"\n', encoding="ascii"
+    )
+    QEMU_IMG.chmod(0o755)
+    yield HELD
+    HELD.unlink(missing_ok=True)
+    real.rename(QEMU_IMG)

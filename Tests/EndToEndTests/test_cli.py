@@ -31,7 +31,7 @@ def test_the_life_of_a_vm(vms, media):
     neuron_vm("pause", name)
     assert neuron_vm_json("info", name)["state"] == "paused"
     neuron_vm("resume", name)
-    neuron_vm("stop", name)
+    neuron_vm("stop", name, "--timeout", "300", timeout=400)
     console.wait(POWERBUTTON)
     assert neuron_vm_json("info", name)["state"] == "shut-off"
     neuron_vm("delete", name, "--delete-disk")

@@ -137,6 +137,7 @@ def test_the_signatures_of_the_signals(vms, stream):
     monitor.wait("Monitoring bus message stream")
     name, _ = vms.define()
     virsh("start", name)
+    monitor.wait('"member":"VMStateChanged"')
     virsh("destroy", name)
     virsh("undefine", name)
     monitor.wait('"member":"VMRemoved"')

@@ -265,7 +265,7 @@ def test_libvirtd_hangs(client, libvirtd):
     try:
         start = time.monotonic()
         rows = told(client)
-        assert time.monotonic() - start < 5.5
+        assert time.monotonic() - start < 9
         advice = "'sudo systemctl restart libvirtd'; VMs run on meanwhile"
         assert rows == without_libvirt("it does not answer", advice)
     finally:
@@ -292,6 +292,7 @@ def test_no_qemu(client, libvirtd):
     libvirtd.start()
     wait_until(lambda: connected(client), "connection", 60)
     virsh("domcapabilities", "--machine", "q35")
+    virsh("capabilities")
     expect(expected)
 
 
@@ -304,7 +305,7 @@ def test_polkit_hangs(client, polkitd):
     with polkitd.suspended():
         start = time.monotonic()
         rows = told(client)
-        assert time.monotonic() - start < 5.5
+        assert time.monotonic() - start < 9
         advice = "'sudo systemctl restart polkit'"
         assert rows == expected | {"polkit": ("fail", f"it does not answer: {ROOT_ONLY}", advice)}
     expect(expected)

@@ -42,7 +42,7 @@ def test_the_life_of_a_vm(client, vms, recorder, media):
     assert client.state(path) == "running"
     console.wait("NEURON-GUEST-ECHO written while paused")
 
-    client.vm(path, "Stop", timeout=60)
+    client.vm(path, "Stop", timeout=300)
     assert client.state(path) == "shut-off"
     assert client.get(path, "StateReason") == "shutdown"
     console.wait(POWERBUTTON)

@@ -57,7 +57,7 @@ def test_windows_has_secure_boot_and_a_tpm(client, vms, media):
     client.vm(path, "Start")
     uuid = client.get(path, "UUID")
     console = vms.console(name)
-    console.wait("Security Violation", timeout=150)
+    console.wait("Security Violation")
     # The disk is tried first: it has nothing to boot from yet.
     assert console.text.index("HARDDISK") < console.text.index("DVD-ROM")
     assert "iPXE" not in console.text
@@ -76,7 +76,7 @@ def test_windows_boots_what_is_signed_for_it(client, vms, media):
     with_serial_port(name)
     client.vm(path, "Start")
     console = vms.console(name)
-    console.wait(READY, timeout=150)
+    console.wait(READY)
     assert "secure_boot=1" in console.text
     assert "disks=vda," in console.text and "networks=eth0,lo," in console.text
 

@@ -22,7 +22,8 @@ from support.users import INTERACTIVE, OWNER
 DENIED = STANDARD_ERROR + "AccessDenied"
 ASK = STANDARD_ERROR + "InteractiveAuthorizationRequired"
 # Seconds, for what is public and not answered from memory.
-LIMITS = {"CheckHost": 6}
+LIMITS = {"CheckHost": 9}
+LIMIT = 5
 
 
 class Column:
@@ -106,7 +107,7 @@ class Row:
         arguments = (call.path, call.interface, call.member, call.signature, call.arguments)
         outcome = self.user.outcome(*arguments, self.flags, connection, files=call.files)
         denial = self.denial() if asks else None
-        limit = self.column.within if asks or call.member == "GetPermissions" else LIMITS.get(call.member, 1)
+        limit = self.column.within if asks or call.member == "GetPermissions" else LIMITS.get(call.member, LIMIT)
         if outcome.error != (denial or call.error):
             self.faults.append(
                 f"uid {self.user.uid} flags {self.flags} {call}: expected {denial or call.error}, got {outcome}"

@@ -57,6 +57,29 @@ def test_a_user_imports_what_only_that_user_can_read(polkit, users, library, vms
     assert library() == {}
 
 
+@pytest.fixture
+def no_library():
+    """There is no directory for media, nor what is in it."""
+    aside = MEDIA.rename(MEDIA.with_suffix(".aside")) if MEDIA.exists() else None
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+    yield
+    virsh("pool-destroy", "neuron-media", check=False)
+    virsh("pool-undefine", "neuron-media", check=False)
+    MEDIA.rmdir()
+    if aside:
+        aside.rename(MEDIA)
+
+
+def test_a_library_whose_making_was_cut_off_is_made_after_all(client, no_library, file):
+    """libvirtd was gone when the pool was defined, and its directory was not there yet."""
+    virsh("pool-define-as", "neuron-media", "dir", "--target", str(MEDIA))
+    with opened(file(mebibytes=1)) as medium:
+        import_media(client, "a.iso", medium)
+    assert dict(client.manager("ListMedia")) == {"a.iso": 1 << 20}
+    client.manager("RemoveMedia", "(s)", "a.iso")
+
+
 def test_a_name_is_taken_once(client, library, file):
     with opened(file()) as medium, opened(file("other", 1)) as other:
         import_media(client, "a.iso", medium)

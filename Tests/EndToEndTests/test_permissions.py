@@ -101,10 +101,12 @@ def test_open_dialogs_do_not_keep_it_waiting(vms, users, polkit):
 def test_one_at_a_time_and_a_line_of_32(users, polkit):
     polkit.decide = lambda check: answers.SILENCE
     user, other = users.other(), users.nobody()
+    for one in (user, other):
+        one.name()
     arguments = (MANAGER, MANAGER_INTERFACE, "GetPermissions", "(o)", (MANAGER,))
     calls = [user.send(*arguments, timeout=120) for _ in range(1 + 32 + 7)]
     refused = []
-    for call in concurrent.futures.as_completed(calls, timeout=5):
+    for call in concurrent.futures.as_completed(calls, timeout=60):
         refused.append(call)
         if len(refused) == 7:
             break

@@ -145,7 +145,7 @@ def test_nothing_is_done_for_a_caller_who_has_gone(client, vms, users, polkit, f
         if flags:
             identifiers = {check.cancellation for check in held()}
             assert len(identifiers) == 3 and "" not in identifiers
-            polkit.wait(lambda: set(polkit.cancelled) == identifiers, timeout=2, what="cancellation")
+            polkit.wait(lambda: set(polkit.cancelled) == identifiers, timeout=10, what="cancellation")
         for check in held():
             check.answer(answers.YES)
         # What was answered before this has been dealt with when this has been.
@@ -191,7 +191,7 @@ def test_an_answer_that_comes_too_late(client, vms, users, polkit):
     with Audit():
         outcome = user.vm(vm_path(uuid), "Start")
         assert outcome.error == DENIED
-        assert 8 < outcome.seconds < 15
+        assert 8 < outcome.seconds < 25
         polkit.checks[0].answer(answers.YES)
         polkit.decide = lambda check: answers.NO
         assert user.named("DeleteVM", name).error == DENIED

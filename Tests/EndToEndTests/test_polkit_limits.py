@@ -60,13 +60,13 @@ def test_a_flood_of_dialogs(client, vms, users, polkit):
 
     # Once more, so that the time of a refusal is not that of a queue of a thousand calls.
     late = flooder.vm(path, "Start", INTERACTIVE)
-    assert late.error == LIMIT and late.seconds < 1
+    assert late.error == LIMIT and late.seconds < 5
     for flags in (0, INTERACTIVE):
         outcome = other.vm(path, "Start", flags)
-        assert outcome.error == DENIED and outcome.seconds < 1
+        assert outcome.error == DENIED and outcome.seconds < 5
     for user in (flooder, other):
         outcome = user.outcome(MANAGER, MANAGER_INTERFACE, "ListVMs")
-        assert outcome.error is None and outcome.seconds < 1
+        assert outcome.error is None and outcome.seconds < 5
     # Root is not asked about, so it does not wait either.
     assert "<name>" in client.vm(path, "GetXML")
     assert len(dialogs(polkit)) == PER_USER
@@ -75,8 +75,8 @@ def test_a_flood_of_dialogs(client, vms, users, polkit):
     before = time.monotonic()
     identifiers = {check.cancellation for check in dialogs(polkit)}
     flooder.end()
-    polkit.wait(lambda: set(polkit.cancelled) == identifiers, timeout=2, what="cancellation")
-    assert time.monotonic() - before < 2
+    polkit.wait(lambda: set(polkit.cancelled) == identifiers, timeout=10, what="cancellation")
+    assert time.monotonic() - before < 10
 
     # All four places are free again.
     polkit.forget()
@@ -124,5 +124,5 @@ def test_the_bound_for_all_users(client, vms, users, polkit):
     assert late.outcome(MANAGER, MANAGER_INTERFACE, "ListVMs").error is None
     assert "<name>" in client.vm(path, "GetXML")
     crowd[0].end()
-    polkit.wait(lambda: len(polkit.cancelled) == PER_USER, timeout=2, what="cancellation")
+    polkit.wait(lambda: len(polkit.cancelled) == PER_USER, timeout=10, what="cancellation")
     assert late.vm(path, "Start").error == DENIED

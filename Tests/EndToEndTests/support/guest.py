@@ -46,7 +46,7 @@ class Console:
     def write(self, line):
         os.write(self.file, f"{line}\n".encode())
 
-    def wait(self, marker, timeout=90):
+    def wait(self, marker, timeout=600):
         """Waits until the marker has come."""
         with self.changed:
             self.changed.wait_for(lambda: marker in self.text or self.ended, timeout)

@@ -20,9 +20,9 @@ def wait_connected(recorder, value, timeout):
     )
 
 
-def ending(action):
-    """Name of the error, or None, and seconds of what is done with a client of its own."""
-    client = Client()
+def ending(action, client=None):
+    """Name of the error, or None, and seconds of what is done with a client of its own, which is gone afterwards."""
+    client = client or Client()
     before = time.monotonic()
     try:
         action(client)
