@@ -71,7 +71,7 @@ test: setup
 	@rm -rf $(RESULTS)
 	@status=0; \
 	$(MAKE) --no-print-directory test-unit || status=1; \
-	$(MAKE) --no-print-directory test-e2e || status=1; \
+	$(MAKE) --no-print-directory test-e2e PARTS=2 || status=1; \
 	$(MAKE) --no-print-directory test-systemd || status=1; \
 	$(PYTHON) Tests/summarize $(RESULTS) || status=1; \
 	exit $$status
@@ -80,10 +80,22 @@ test-unit:
 	@mkdir -p $(RESULTS)
 	$(SWIFT) test --no-parallel --xunit-output $(RESULTS)/unit.xml
 
+# Most of the time the tests wait for something, so that parts of them may run beside each other, each in a sandbox of its own.
+PARTS ?= 1
 test-e2e: build test-media
 	@mkdir -p $(RESULTS)
-	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- env NEURON_TEST_MEDIA=$(MEDIA) \
-	    $(PYTHON) -m pytest -p no:cacheprovider --junit-xml=$(RESULTS)/end-to-end.xml Tests/EndToEndTests $(PYTEST_ARGS)
+	@run_part() { $(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log/$$1 -- env NEURON_TEST_MEDIA=$(MEDIA) NEURON_TEST_PART=$$1/$(PARTS) \
+	    $(PYTHON) -m pytest -p no:cacheprovider --junit-xml=$(RESULTS)/end-to-end-$$1.xml Tests/EndToEndTests $(PYTEST_ARGS); }; \
+	others=; status=0; \
+	for part in $$(seq 2 $(PARTS)); do \
+	    run_part $$part >$(RESULTS)/end-to-end-$$part.log 2>&1 & others="$$others $$part:$$!"; \
+	done; \
+	run_part 1 || status=1; \
+	for other in $$others; do \
+	    wait $${other#*:} || status=1; \
+	    cat $(RESULTS)/end-to-end-$${other%:*}.log; \
+	done; \
+	exit $$status
 
 # The unit under systemd itself; where that cannot be the sandbox says why, and it counts as skipped.
 test-systemd: build

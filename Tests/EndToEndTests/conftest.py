@@ -22,6 +22,12 @@ from support.users import FRIENDS, OTHER, OWNER, Users  # noqa: E402
 
 QEMU_IMG = pathlib.Path("/usr/bin/qemu-img")
 HELD = pathlib.Path("/run/tmp/qemu-img-is-held")
+# What takes long, so that parts of all tests take about as long as each other.
+SECONDS = {
+    "test_outage": 130, "test_matrix": 90, "test_machines": 55, "test_doctor": 55, "test_torture": 55, "test_disk_images": 45,
+    "test_life": 35, "test_unsettled": 30, "test_fuzz": 30, "test_watchdog": 25, "test_import_failures": 25, "test_stop": 20,
+    "test_polkit": 20, "test_polkitd_failures": 20,
+}  # fmt: skip
 TEST_DEFAULTS = {"type": "linux", "memory_mb": 256, "vcpus": 1, "disk_size_gb": 1}
 
 
@@ -29,6 +35,20 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "restarts_service: the service's process may be another one afterwards")
     if not pathlib.Path("/run/log/neuron-vmd").exists():
         pytest.exit("run me inside the private system: make test-e2e, or Tests/sandbox", returncode=2)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves to others what is not in the part that is wanted, such as 1/2; a file is all in one."""
+    part, parts = map(int, os.environ.get("NEURON_TEST_PART", "1/1").split("/"))
+    files = {path: SECONDS.get(path.stem, 10) for path in sorted({item.path for item in items})}
+    totals, wanted = [0] * parts, set()
+    for path in sorted(files, key=files.get, reverse=True):
+        least = totals.index(min(totals))
+        totals[least] += files[path]
+        if least == part - 1:
+            wanted.add(path)
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in wanted])
+    items[:] = [item for item in items if item.path in wanted]
 
 
 class VMs:

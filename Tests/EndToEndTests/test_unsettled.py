@@ -119,7 +119,7 @@ def test_the_deletion_of_a_vm_whose_start_hangs_holds_up_nobody(client, vms, han
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         call = pool.submit(outcome, vm_path(hung_uuid), "Delete")
         others_go_on(client, vm_path(other))
-        assert not call.done()
-        virsh("destroy", hung)
+        # Unless libvirt has given the start up by itself.
+        virsh("destroy", hung, check=False)
         call.result(timeout=60)
     tool.wait(timeout=60)
