@@ -119,6 +119,7 @@ bench: PACKAGES += $(PACKAGES_BENCH)
 bench: setup build
 	@mkdir -p $(RESULTS)
 	$(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log -- Tests/bench --json $(RESULTS)/bench.json $(BENCH_ARGS)
+
 # The service is killed, and a call of it fails, at each system call of making, removing and recovering.
 torture: build
 	@mkdir -p $(RESULTS)
