@@ -84,7 +84,8 @@ test-unit:
 PARTS ?= 1
 test-e2e: build test-media
 	@mkdir -p $(RESULTS)
-	@run_part() { $(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log/$$1 -- env NEURON_TEST_MEDIA=$(MEDIA) NEURON_TEST_PART=$$1/$(PARTS) \
+	@$(AS_ROOT) true; \
+	run_part() { env --default-signal=INT $(AS_ROOT) Tests/sandbox --logs $(RESULTS)/log/$$1 -- env NEURON_TEST_MEDIA=$(MEDIA) NEURON_TEST_PART=$$1/$(PARTS) \
 	    $(PYTHON) -m pytest -p no:cacheprovider --junit-xml=$(RESULTS)/end-to-end-$$1.xml Tests/EndToEndTests $(PYTEST_ARGS); }; \
 	others=; status=0; \
 	for part in $$(seq 2 $(PARTS)); do \

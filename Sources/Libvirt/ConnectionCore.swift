@@ -26,7 +26,7 @@ final class ConnectionCore: Sendable {
     /// seconds, and keeps pointers to stacks of threads that have gone on (CVE-2024-4418). Only threads of the pool wait for it.
     private let wire = Mutex(())
     /// Until when somebody waits for the call of now.
-    private let isAwaitedUntil = Mutex<ContinuousClock.Instant?>(nil)
+    private let awaitedUntil = Mutex<MonotonicInstant?>(nil)
     /// Keeps two registrations from mixing; only threads of the pool wait for it.
     private let registration = Mutex(())
     private let owned: OwnedConnection
@@ -60,7 +60,7 @@ final class ConnectionCore: Sendable {
     var callsUnderWay: Int { calls.count }
 
     /// Whether the call of now has outlived its deadline.
-    var isHeldUp: Bool { isAwaitedUntil.withLock { $0.map { $0 < .now } } ?? false }
+    var isHeldUp: Bool { awaitedUntil.withLock { $0.map { $0 < .now } } ?? false }
 
     /// How many object references the handles own.
     var handleCount: Int { state.withLock { $0.objects.count } }
@@ -74,14 +74,14 @@ extension ConnectionCore {
         _ operation: String, object: String? = nil, pool: BlockingPool? = nil, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        let end = ContinuousClock.now + deadline
+        let end = MonotonicInstant.now.advanced(by: deadline)
         return try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
             _ = try self.begin(operation, object: object) { _ in virConnectRef(self.owned.pointer) }
             defer {
                 virConnectClose(self.owned.pointer)
                 self.calls.leave()
             }
-            return try self.onWire(until: end) {
+            return try self.onWire(operation, object: object, until: end) {
                 try body(self.owned.pointer, Call(operation: operation, object: object, connection: self.owned.pointer))
             }
         }
@@ -92,7 +92,7 @@ extension ConnectionCore {
         _ operation: String, on handle: ObjectHandle, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
-        let end = ContinuousClock.now + deadline
+        let end = MonotonicInstant.now.advanced(by: deadline)
         return try await pool.run(deadline: deadline, operation: operation, owner: self) {
             let object = try self.begin(operation, object: handle.label) { state -> OwnedObject? in
                 let object = state.objects.object(for: handle.key)
@@ -104,17 +104,23 @@ extension ConnectionCore {
                 throw LibvirtError.connectionClosed(operation: operation, object: handle.label)
             }
             defer { object.kind.release(object.pointer) }
-            return try self.onWire(until: end) {
+            return try self.onWire(operation, object: handle.label, until: end) {
                 try body(
                     object.pointer, Call(operation: operation, object: handle.label, connection: self.owned.pointer))
             }
         }
     }
 
-    private func onWire<Value>(until end: ContinuousClock.Instant, _ body: () throws -> Value) throws -> Value {
+    private func onWire<Value>(
+        _ operation: String, object: String?, until end: MonotonicInstant, _ body: () throws -> Value
+    ) throws -> Value {
         try wire.withLock { _ in
-            isAwaitedUntil.withLock { $0 = end }
-            defer { isAwaitedUntil.withLock { $0 = nil } }
+            // What nobody waits for any more is not begun: it would be done after others have made up for it.
+            guard end > .now, !state.withLock({ $0.isAbandoned }) else {
+                throw LibvirtError.connectionClosed(operation: operation, object: object)
+            }
+            awaitedUntil.withLock { $0 = end }
+            defer { awaitedUntil.withLock { $0 = nil } }
             return try body()
         }
     }

@@ -58,6 +58,7 @@ extension Domain {
     }
 
     /// Whether libvirt has its process at hand now: nothing else waits for it, and it is not being taken up after a start of the daemon.
+    /// Also where it never will have, because it has lost what it talks to the process with.
     ///
     /// Waits for nothing itself. Calls `virDomainGetControlInfo`.
     /// - Throws: `LibvirtError` `.operationInvalid` where it has no process; `.noSupport`.
@@ -65,7 +66,10 @@ extension Domain {
         try await handle.call("virDomainGetControlInfo", deadline) { domain, call in
             var info = virDomainControlInfo()
             try call.check(virDomainGetControlInfo(domain, &info, 0))
-            return info.state == VIR_DOMAIN_CONTROL_OK.rawValue
+            let isLost =
+                info.state == VIR_DOMAIN_CONTROL_ERROR.rawValue
+                && info.details == VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR.rawValue
+            return isLost || info.state == VIR_DOMAIN_CONTROL_OK.rawValue
         }
     }
 

@@ -42,6 +42,7 @@ final class Lanes: Sendable {
 
     private func take() async throws -> LibvirtConnection {
         let free = try state.withLock { state -> LibvirtConnection? in
+            guard !state.isOver else { throw VMError.unavailable() }
             while let free = state.free.popLast() {
                 // One that has ended by itself goes.
                 guard free.closeReason == nil else { continue }

@@ -71,4 +71,11 @@ extension LibvirtHypervisor {
             }
         }
     }
+
+    public func restoreDefinition(_ uuid: VMUUID) async throws(VMError) {
+        try await withLane { connection in
+            let xml = try await connection.domain(uuid: try DomainUUID(uuid)).xml([.inactive, .secure])
+            _ = try await connection.defineDomain(xml: xml, validate: false)
+        }
+    }
 }

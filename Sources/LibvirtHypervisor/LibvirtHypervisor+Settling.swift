@@ -15,18 +15,21 @@ extension LibvirtHypervisor.Link {
     /// Tells of each when it is at hand, or has ended. Returns when all are, or the connection is gone.
     func waitUntilSettled(_ domains: [Domain], tell: @Sendable (DomainUUID) -> Void) async {
         var (domains, pause) = (domains, Duration.milliseconds(50))
-        while !domains.isEmpty {
+        while true {
             var others: [Domain] = []
             for domain in domains {
                 do {
                     if try await isSettled(domain) { tell(domain.uuid) } else { others.append(domain) }
+                } catch let error as LibvirtError where error.kind == .deadlineExceeded || error.kind == .queueFull {
+                    if connection.isHeldUp { connection.abandon() }
+                    others.append(domain)
                 } catch {
-                    // The listing of the next connection makes up for it.
+                    // The connection is gone, and the listing of the next one makes up for it.
                     return
                 }
             }
+            guard !others.isEmpty, (try? await Task.sleep(for: pause)) != nil else { return }
             domains = others
-            guard (try? await Task.sleep(for: pause)) != nil else { return }
             pause = min(pause * 2, .seconds(2))
         }
     }

@@ -81,7 +81,7 @@ public final class LibvirtHypervisor: Hypervisor {
             let words = try await Self.hypervisorWords(connection)
             async let lanes = Lanes(uri)
             async let watch = another(like: connection)
-            let storage = try await StorageConnection(uri, sharing: connection)
+            let storage = StorageConnection(uri, besides: connection)
             let link = Link(
                 connection: connection, watch: try await watch, lanes: try await lanes,
                 storage: storage, disks: VolumePool(VolumePool.disks, storage),

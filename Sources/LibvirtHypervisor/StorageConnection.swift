@@ -1,39 +1,44 @@
 import Libvirt
+import VMModel
 
-/// The connection for storage pools. A file system that hangs can hold it up for ever: then it is given up, and the next call has
-/// another one, while all that is not storage goes on.
+/// The connection for storage pools, opened when it is needed. A file system that hangs can hold it up for ever: then it is given up,
+/// and the next call has another one, while all that is not storage goes on.
 actor StorageConnection {
     private let uri: String
-    private var current: LibvirtConnection
+    /// That of libvirt's test driver, which would make a host of its own for another.
+    private let shared: LibvirtConnection?
+    private var current: LibvirtConnection?
     private var opening: Task<LibvirtConnection, any Error>?
     private var isOver = false
 
     /// Threads of its own: calls that hang take none of the others.
     private static let threads = BlockingPool(size: 2, spare: 8, name: "storage")
 
-    /// Opens it, or takes the one where libvirt's test driver would make a host of its own.
-    init(_ uri: String, sharing connection: LibvirtConnection) async throws {
+    init(_ uri: String, besides connection: LibvirtConnection) {
         self.uri = uri
-        current = uri.hasPrefix("test:") ? connection : try await .open(uri, pool: Self.threads)
+        shared = uri.hasPrefix("test:") ? connection : nil
     }
 
+    /// The one that there is, or a new one.
     /// - Throws: `VMError` `hypervisorUnavailable` when libvirt takes no connections.
     func connection() async throws -> LibvirtConnection {
-        guard current.closeReason != nil, !isOver else { return current }
+        if let shared { return shared }
+        guard !isOver else { throw VMError.unavailable() }
+        if let current, current.closeReason == nil { return current }
         if let opening { return try await opening.value }
-        let task = Task { [uri] in try await LibvirtConnection.openForCall(uri, pool: Self.threads) }
+        let task = Task { try await LibvirtConnection.openForCall(uri, pool: Self.threads, owner: self) }
         opening = task
         defer { opening = nil }
         let next = try await task.value
-        if isOver { next.abandon() }
+        guard !isOver else { throw VMError.unavailable() }
         current = next
         return next
     }
 
     /// Takes it from a call that nobody waits for any more.
     func giveUpIfHeldUp() {
-        let held = current
-        guard held.isHeldUp, held.closeReason == nil else { return }
+        guard let held = current, held.isHeldUp else { return }
+        current = nil
         held.abandon()
         Task { await held.close(deadline: .seconds(3600)) }
     }
@@ -41,11 +46,13 @@ actor StorageConnection {
     /// Has every call fail at once.
     func abandon() {
         isOver = true
-        current.abandon()
+        current?.abandon()
+        Self.threads.abandonAll(of: self)
     }
 
+    /// Closes it; there is no other one after it.
     func close(deadline: Duration) async {
         isOver = true
-        await current.close(deadline: deadline)
+        await current?.close(deadline: deadline)
     }
 }

@@ -26,7 +26,7 @@ actor VolumePool {
     /// An empty qcow2 image with its tables; with less than this free nothing sensible can follow.
     private static let leastFreeBytes: UInt64 = 16 << 20
 
-    nonisolated let storage: StorageConnection
+    private let storage: StorageConnection
     private let kind: Kind
     private var preparing: Task<StoragePool, any Error>?
 
@@ -133,7 +133,7 @@ actor VolumePool {
     /// - Throws: `busy` while libvirt is still making it, perhaps for a process that has ended since.
     func delete(_ fileName: String) async throws {
         guard let pool = try await existing() else { return }
-        if try await !pool.isActive() { try await pool.start() }
+        if try await !pool.isActive() { try await start(pool) }
         do {
             try await remove(pool.volume(name: fileName))
         } catch let error as LibvirtError where error.code == .noStorageVol {
@@ -217,6 +217,8 @@ actor VolumePool {
         do {
             try await pool.start()
         } catch let error as LibvirtError where error.kind == .libvirt {
+            // Somebody else may have been faster.
+            if try await pool.isActive() { return }
             // Whoever made it was cut off before its directory was there. Elsewhere that may be a place where nothing is mounted.
             guard try await pool.targetPath() == kind.usualPath else { throw error }
             try await pool.build()

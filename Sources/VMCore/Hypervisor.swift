@@ -129,6 +129,8 @@ public protocol Hypervisor: Sendable {
     func define(_ xml: String) async throws(VMError) -> VMUUID
     /// Removes the definition with all that libvirt keeps for it: saved state, snapshot and checkpoint metadata, NVRAM, TPM state.
     func undefine(_ uuid: VMUUID) async throws(VMError)
+    /// Gives a VM that runs on without a definition one again, as it runs.
+    func restoreDefinition(_ uuid: VMUUID) async throws(VMError)
 }
 
 /// What the hypervisor tells unasked.

@@ -25,8 +25,8 @@ extension VMManager {
                         && (deleteDisks && DiskName.belongs($0.path, to: uuid) || DiskName.isSeed($0.path, of: uuid))
                 }
                 let intent = try await self.noteDeletion(of: vm, own.map(\.path))
-                try await self.undefine(uuid, intent)
-                let rest = await self.deleteOwn(own, of: vm)
+                let isGone = try await self.undefine(uuid, intent)
+                let rest = isGone ? await self.deleteOwn(own, of: vm) : Rest(isOpen: true)
                 if let intent {
                     if rest.isOpen {
                         self.noteOpenDeletion(of: uuid)
@@ -53,9 +53,15 @@ extension VMManager {
         return intent
     }
 
-    private func undefine(_ uuid: VMUUID, _ intent: Intent?) async throws(VMError) {
+    /// - Returns: false when it is not known whether it is gone.
+    /// - Throws: `invalidState` for one that somebody has started in that moment; it stays as it was.
+    private func undefine(_ uuid: VMUUID, _ intent: Intent?) async throws(VMError) -> Bool {
         do throws(VMError) {
             try await hypervisor.undefine(uuid)
+            guard let isThere = await isThere(uuid) else { return false }
+            guard isThere else { return true }
+            try await hypervisor.restoreDefinition(uuid)
+            throw VMError(.invalidState, "it was started meanwhile; stop it first")
         } catch {
             if let intent {
                 if error.leavesOutcomeOpen {
@@ -66,6 +72,15 @@ extension VMManager {
                 }
             }
             throw error
+        }
+    }
+
+    private func isThere(_ uuid: VMUUID) async -> Bool? {
+        do throws(VMError) {
+            return try await hypervisor.readVM(uuid) != nil
+        } catch {
+            log("cannot read whether VM \(uuid) is gone: \(error)")
+            return nil
         }
     }
 
@@ -82,18 +97,6 @@ extension VMManager {
     /// The metadata that says so can be edited with other tools, so it is believed only for a file whose name carries the VM's UUID.
     private func deleteOwn(_ disks: [VMDisk], of vm: VM) async -> Rest {
         var rest = Rest()
-        guard !disks.isEmpty else { return rest }
-        do throws(VMError) {
-            // One that somebody started in that moment runs on without a definition, and needs its disks.
-            guard try await hypervisor.readVM(vm.uuid) == nil else {
-                log("VM '\(vm.name)' \(vm.uuid) was started while it was deleted; it keeps its disks")
-                return Rest(kept: disks)
-            }
-        } catch {
-            guard !error.isPassing else { return Rest(isOpen: true) }
-            log("VM '\(vm.name)' \(vm.uuid) is deleted, but not its disks, since it may still run: \(error)")
-            return Rest(kept: disks)
-        }
         for disk in disks {
             do throws(VMError) {
                 // Whoever copies a definition by hand copies the disk's path and our metadata along.

@@ -86,8 +86,11 @@ extension VMManager {
             case .create:
                 if try await isDefinition(of: intent, intent.uuid) { try await undefineAtOnce(intent.uuid) }
             case .delete:
-                // While the definition is there, nothing has been removed, and the VM stays.
-                guard try await hypervisor.readVM(intent.uuid) == nil else { return }
+                if let vm = try await hypervisor.readVM(intent.uuid) {
+                    // It stays, with its disks. One that was started in that moment gets its definition back.
+                    if !vm.isPersistent { try await hypervisor.restoreDefinition(intent.uuid) }
+                    return
+                }
             case .importMedia:
                 break
             }

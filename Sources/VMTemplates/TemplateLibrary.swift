@@ -17,7 +17,7 @@ public struct TemplateLibrary: Sendable {
     /// - Parameters:
     ///   - directories: paths of directories; one that does not exist is reported in ``rejected``.
     ///   - trustedOwner: a user id that may own directories and files, beside root.
-    /// - Throws: ``TemplateError`` of kind `unsafeFile` or `unreadableFile` for a directory that others could change.
+    /// - Throws: ``TemplateError`` `unsafeFile` for a directory that others could change, `unreadableFile` for one that cannot be read.
     public init(directories: [String], trustedOwner: UInt32? = 0) throws(TemplateError) {
         var rejected: [TemplateError] = []
         var texts: [String: TemplateFiles.Contents] = [:]

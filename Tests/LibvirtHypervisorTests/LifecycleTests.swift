@@ -55,6 +55,19 @@ import VMModel
         }
     }
 
+    @Test func givesAVMThatRunsItsDefinitionBack() async throws {
+        try await TestHost.with { host async throws in
+            let uuid = try await host.vm().uuid
+            try await host.hypervisor.start(uuid)
+            try await host.hypervisor.undefine(uuid)
+            #expect(try await host.vm().isPersistent == false)
+            try await host.hypervisor.restoreDefinition(uuid)
+            #expect(try await host.vm().isPersistent == true)
+            try await host.hypervisor.destroy(uuid)
+            #expect(try await host.vm().state == .shutOff)
+        }
+    }
+
     @Test func refusesANameThatIsTaken() async throws {
         try await TestHost.with { host async throws in
             let error = await failure {

@@ -182,8 +182,18 @@ import XMLReading
             let second = await failure { _ = try await connection.domains(deadline: .milliseconds(20)) }
             #expect(second?.kind == .deadlineExceeded)
             #expect(!connection.isHeldUp)
+            // Nor is it made late, when nobody waits for it any more.
+            let made = OneShot<Void>()
+            let third = await failure {
+                try await connection.core.call("virLate", deadline: .milliseconds(20)) { _, _ in
+                    _ = made.deliver(())
+                }
+            }
+            #expect(third?.kind == .deadlineExceeded)
             gate.signal()
             try await slow
+            _ = try await connection.domains()
+            #expect(made.value == nil)
         }
     }
 }

@@ -96,18 +96,20 @@ import VMTestSupport
         #expect(await rig.vm(vm.uuid) == vm)
     }
 
-    @Test func aVMThatSomebodyStartsMeanwhileKeepsItsDisks() async throws {
+    @Test func aVMThatSomebodyStartsMeanwhileStays() async throws {
         let rig = try await rig(VMDisk(path: own(), isOwn: true))
         let undefine = rig.fake.hold(.undefine, vm.uuid)
         let delete = Task { [vm] in try await rig.manager.delete(vm.uuid, deleteDisks: true) }
         try await undefine.reached()
         rig.fake.transition(vm.uuid, to: .running, reason: "booted")
         undefine.open()
-        #expect(try await delete.value == [own()])
+        let error = await failure { _ = try await delete.value }
+        #expect(error == VMError(.invalidState, "cannot delete 'win11': it was started meanwhile; stop it first"))
         #expect(rig.fake.world.disks[own()] == 1)
-        #expect(rig.fake.changes == [.undefine])
+        #expect(rig.fake.changes == [.undefine, .restoreDefinition])
         #expect(await rig.vm(vm.uuid)?.state == .running)
-        #expect(await rig.vm(vm.uuid)?.isPersistent == false)
+        #expect(await rig.vm(vm.uuid)?.isPersistent == true)
+        #expect(rig.intents.kept.isEmpty)
     }
 
     @Test func theSameNameCanBeUsedAnewAtOnce() async throws {

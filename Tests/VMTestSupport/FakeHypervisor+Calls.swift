@@ -176,4 +176,12 @@ extension FakeHypervisor {
             state.tell(.undefined(uuid))
         }
     }
+
+    public func restoreDefinition(_ uuid: VMUUID) async throws(VMError) {
+        try await perform(.restoreDefinition, uuid) { state throws(VMError) in
+            _ = try state.world.machine(uuid)
+            state.world.machines[uuid]?.vm.isPersistent = true
+            state.tell(.changed(uuid))
+        }
+    }
 }

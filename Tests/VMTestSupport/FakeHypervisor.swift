@@ -197,7 +197,7 @@ extension FakeHypervisor {
         case listVMs, readVM, findVM, vmsUsing, definition, disks, hostFacts, survey
         case start, requestShutdown, destroy, suspend, resume, wakeUp, requestReboot, reset, setAutostart
         case pathOfDisk, availableNetwork, resources, pciDevices, passthroughSupport
-        case hasVolume, createDisk, deleteVolume, prepareNetwork, define, undefine
+        case hasVolume, createDisk, deleteVolume, prepareNetwork, define, undefine, restoreDefinition
         case fileFacts, readFile, media, pathOfMedium, createVolume, fill, growDisk
 
         /// Whether it changes something.
