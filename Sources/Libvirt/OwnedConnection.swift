@@ -33,7 +33,7 @@ struct OwnedConnection: @unchecked Sendable {
     let pointer: OpaquePointer
     private let closeBox: CloseCallbackBox
 
-    /// Opens a connection. Blocks. Calls `virConnectOpen`.
+    /// Opens a connection. Blocks. Calls `virConnectOpen` and `virConnectRegisterCloseCallback`.
     /// - Parameter ended: is told when the daemon goes, on libvirt's event thread.
     static func open(_ uri: String, ended: @escaping @Sendable (CloseReason) -> Void) throws -> OwnedConnection {
         try EventLoop.start()
@@ -41,9 +41,18 @@ struct OwnedConnection: @unchecked Sendable {
             throw LibvirtError.last(operation: "virConnectOpen", object: uri)
         }
         let box = CloseCallbackBox(ended)
-        virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
+        let result = virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
             guard let opaque else { return }
             Unmanaged<CloseCallbackBox>.fromOpaque(opaque).takeUnretainedValue().release()
+        }
+        // A driver without such callbacks refuses as well; but of one that has ended already nobody would ever be told.
+        if result < 0 {
+            let error = LibvirtError.last(operation: "virConnectRegisterCloseCallback", object: uri)
+            if virConnectIsAlive(pointer) == 0 {
+                virConnectClose(pointer)
+                box.release()
+                throw error
+            }
         }
         return OwnedConnection(pointer: pointer, closeBox: box)
     }

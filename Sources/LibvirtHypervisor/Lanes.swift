@@ -34,8 +34,9 @@ final class Lanes: Sendable {
         defer { giveBack(lane) }
         do {
             return try await body(lane)
-        } catch let error as LibvirtError where lane.closeReason != nil {
-            // Whatever a call says whose connection has ended meanwhile.
+        } catch let error as LibvirtError where lane.closeReason != nil || error.kind == .connectionClosed {
+            // Whatever a call says whose connection has ended meanwhile, which nobody shall have any more.
+            lane.abandon()
             throw VMError.unavailable(VMError.Cause(error))
         }
     }
