@@ -8,8 +8,8 @@ DESTDIR ?=
 # What is needed from Debian, named here once. CONTRIBUTING.md says why each is.
 PACKAGES_BUILD := git libdbus-1-dev libvirt-dev libyaml-dev pkg-config
 PACKAGES_RUN   := dbus libvirt-clients libvirt-daemon-system ovmf polkitd qemu-system-x86 qemu-utils swtpm swtpm-tools xorriso
-PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools python3-dbus python3-gi python3-jinja2 python3-pytest systemd \
-                  util-linux
+PACKAGES_TEST  := iproute2 ipxe libglib2.0-bin mtools procps python3-dbus python3-gi python3-jinja2 python3-pytest \
+                  systemd util-linux
 PACKAGES_BENCH := gcc libvirt-dbus
 PACKAGES_LINT  := libxml2-utils pyflakes3 shellcheck
 PACKAGES       := $(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_LINT)

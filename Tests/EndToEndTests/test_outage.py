@@ -17,6 +17,24 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvciB0ZXN0cyBvbmx5 alice@home"
 HANG = 60 if "NEURON_TEST_ROUNDS" in os.environ else 20
 
 
+def running(client, vms, count):
+    """The names of so many VMs that run, and the path of each."""
+    names = [vms.define()[0] for _ in range(count)]
+    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
+    for name in names:
+        client.vm(paths[name], "Start")
+    return names, paths
+
+
+@contextlib.contextmanager
+def all_frozen(names):
+    """While this is open the QEMUs of these VMs do nothing; a function that lets them go on before its end, and threads for calls."""
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool, contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(frozen(name))
+        yield pool, stack.close
+
+
 @pytest.fixture
 def no_service(service):
     """The service does not run, and runs again afterwards as before."""
@@ -71,10 +89,7 @@ def test_it_starts_beside_a_libvirtd_that_hangs(vms, no_service, libvirtd):
 
 
 def test_libvirtd_hangs_with_a_hundred_calls(client, vms, service, recorder, libvirtd):
-    names = [vms.define()[0] for _ in range(10)]
-    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
-    for name in names:
-        client.vm(paths[name], "Start")
+    names, paths = running(client, vms, 10)
     usage = Usage(service.pid)
     before, lists, threads = usage.now(), [], []
     callers = [Client() for _ in range(100)]
@@ -110,10 +125,7 @@ def test_libvirtd_hangs_with_a_hundred_calls(client, vms, service, recorder, lib
 
 
 def test_one_qemu_of_ten_hangs_and_the_storage_as_well(client, vms, recorder, held_qemu_img):
-    names = [vms.define()[0] for _ in range(10)]
-    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
-    for name in names:
-        client.vm(paths[name], "Start")
+    names, paths = running(client, vms, 10)
     hung, *others = names
     with frozen(hung), concurrent.futures.ThreadPoolExecutor(4) as pool:
         call = pool.submit(outcome, paths[hung], "Pause")
@@ -143,14 +155,9 @@ def test_one_qemu_of_ten_hangs_and_the_storage_as_well(client, vms, recorder, he
 
 def test_many_qemus_that_hang_take_nothing_from_the_others(client, vms, recorder):
     """libvirtd works on five calls of a client at once, and these do not end."""
-    names = [vms.define()[0] for _ in range(8)]
-    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
-    for name in names:
-        client.vm(paths[name], "Start")
+    names, paths = running(client, vms, 8)
     *hung, first, second = names
-    with concurrent.futures.ThreadPoolExecutor(len(hung)) as pool, contextlib.ExitStack() as stack:
-        for name in hung:
-            stack.enter_context(frozen(name))
+    with all_frozen(hung) as (pool, let_go):
         calls = [pool.submit(outcome, paths[name], "Pause") for name in hung]
         end = time.monotonic() + 12
         while time.monotonic() < end:
@@ -160,7 +167,7 @@ def test_many_qemus_that_hang_take_nothing_from_the_others(client, vms, recorder
         recorder.catch_up()
         assert not any("HypervisorConnected" in s.changed for s in recorder.signals)
         assert not any(call.done() for call in calls)
-        stack.close()
+        let_go()
         assert [call.result(timeout=30)[0] for call in calls] == [None] * len(hung)
 
 
@@ -195,25 +202,20 @@ def test_the_first_listing_does_not_wait_for_a_qemu_that_hangs(client, vms, serv
 
 def test_a_call_whose_new_connection_is_reset_says_that_libvirt_is_away(client, vms, recorder):
     """As when libvirtd is killed in that moment: what it waited for a connection with is over before the others are."""
-    names = [vms.define()[0] for _ in range(7)]
-    paths = {name: client.manager("GetVM", "(s)", name) for name in names}
-    *running, last = names
-    for name in running:
-        client.vm(paths[name], "Start")
-    with concurrent.futures.ThreadPoolExecutor(len(running)) as pool, contextlib.ExitStack() as stack:
-        for name in running:
-            stack.enter_context(frozen(name))
+    hung, paths = running(client, vms, 6)
+    _, last = vms.define()
+    with all_frozen(hung) as (pool, let_go):
         with hanging_up():
             # More than the connections that are kept for such calls.
-            calls = [pool.submit(outcome, paths[name], "Pause") for name in running]
+            calls = [pool.submit(outcome, paths[name], "Pause") for name in hung]
             refused = next(concurrent.futures.as_completed(calls, timeout=5))
-            assert outcome(paths[last], "Start")[0] == UNAVAILABLE
-        stack.close()
+            assert outcome(vm_path(last), "Start")[0] == UNAVAILABLE
+        let_go()
         assert refused.result()[0] == UNAVAILABLE
         assert {call.result(timeout=30)[0] for call in calls} == {UNAVAILABLE, None}
     recorder.catch_up()
     assert not any("HypervisorConnected" in s.changed for s in recorder.signals)
-    assert outcome(paths[last], "Start")[0] is None
+    assert outcome(vm_path(last), "Start")[0] is None
 
 
 def test_a_copy_whose_connection_is_reset_says_so_and_leaves_nothing(client, recorder):
