@@ -42,8 +42,7 @@ def define_all(client, accelerator, directory):
                     values["iso_path"] = medium
                 file = directory / f"{count}.xml"
                 file.write_text(render(client, template, template, **values), encoding="utf-8")
-                if vcpus == 4:
-                    run("virt-xml-validate", str(file), "domain")
+                run("virt-xml-validate", str(file), "domain")
                 script += [f"define --validate {file}", f"dumpxml {template} --inactive", f"undefine {template} --nvram"]
                 count += 1
     result = run("virsh", "--connect", "qemu:///system", stdin="\n".join(script) + "\n")
