@@ -71,11 +71,11 @@ final class ConnectionCore: Sendable {
 extension ConnectionCore {
     /// Runs a call on the connection itself.
     func call<Value: Sendable>(
-        _ operation: String, object: String? = nil, pool: BlockingPool? = nil, deadline: Duration,
+        _ operation: String, object: String? = nil, deadline: Duration,
         _ body: @escaping @Sendable (OpaquePointer, Call) throws -> Value
     ) async throws -> Value {
         let end = MonotonicInstant.now.advanced(by: deadline)
-        return try await (pool ?? self.pool).run(deadline: deadline, operation: operation, owner: self) {
+        return try await pool.run(deadline: deadline, operation: operation, owner: self) {
             _ = try self.begin(operation, object: object) { _ in virConnectRef(self.owned.pointer) }
             defer {
                 virConnectClose(self.owned.pointer)
@@ -121,7 +121,14 @@ extension ConnectionCore {
             }
             awaitedUntil.withLock { $0 = end }
             defer { awaitedUntil.withLock { $0 = nil } }
-            return try body()
+            do {
+                return try body()
+            } catch let error as LibvirtError where error.kind == .connectionClosed {
+                // libvirt's callback does not always tell of it: whoever has this connection would keep it for ever.
+                ended.deliver(.error)
+                events.finish()
+                throw error
+            }
         }
     }
 

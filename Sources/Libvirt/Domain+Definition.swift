@@ -70,13 +70,17 @@ extension Domain {
     public func metadata(
         namespace: String, impact: ModificationImpact = .current, deadline: Duration = .seconds(30)
     ) async throws -> String? {
-        try await handle.call("virDomainGetMetadata", deadline) { domain, call in
-            let kind = Int32(bitPattern: VIR_DOMAIN_METADATA_ELEMENT.rawValue)
-            if let xml = virDomainGetMetadata(domain, kind, namespace, impact.rawValue) { return take(xml) }
-            let error = call.failure()
-            if error.code == .noDomainMetadata { return nil }
-            throw error
-        }
+        try await handle.call("virDomainGetMetadata", deadline) { try Self.metadata($0, $1, namespace, impact) }
+    }
+
+    static func metadata(
+        _ domain: OpaquePointer, _ call: Call, _ namespace: String, _ impact: ModificationImpact = .current
+    ) throws(LibvirtError) -> String? {
+        let kind = Int32(bitPattern: VIR_DOMAIN_METADATA_ELEMENT.rawValue)
+        if let xml = virDomainGetMetadata(domain, kind, namespace, impact.rawValue) { return take(xml) }
+        let error = call.failure()
+        if error.code == .noDomainMetadata { return nil }
+        throw error
     }
 
     /// Sets the element of a namespace in its metadata, or removes it. Calls `virDomainSetMetadata`.

@@ -73,27 +73,6 @@ extension Domain {
         }
     }
 
-    /// Whether it has a configuration that outlives its process. Calls `virDomainIsPersistent`.
-    public func isPersistent(deadline: Duration = .seconds(30)) async throws -> Bool {
-        try await handle.call("virDomainIsPersistent", deadline) { try $1.check(virDomainIsPersistent($0)) == 1 }
-    }
-
-    /// Whether its state was saved and the next start restores it. Calls `virDomainHasManagedSaveImage`.
-    public func hasManagedSave(deadline: Duration = .seconds(30)) async throws -> Bool {
-        try await handle.call("virDomainHasManagedSaveImage", deadline) {
-            try $1.check(virDomainHasManagedSaveImage($0, 0)) == 1
-        }
-    }
-
-    /// Whether it starts with the host. Calls `virDomainGetAutostart`.
-    public func autostart(deadline: Duration = .seconds(30)) async throws -> Bool {
-        try await handle.call("virDomainGetAutostart", deadline) { domain, call in
-            var flag: Int32 = 0
-            try call.check(virDomainGetAutostart(domain, &flag))
-            return flag != 0
-        }
-    }
-
     /// Makes it start with the host, or not. libvirt sends no event for this. Calls `virDomainSetAutostart`.
     public func setAutostart(_ isOn: Bool, deadline: Duration = .seconds(30)) async throws {
         try await handle.call("virDomainSetAutostart", deadline) { domain, call in

@@ -17,8 +17,7 @@ public final class LibvirtConnection: Sendable {
         self.core = core
     }
 
-    /// Opens a connection, without libvirt's keepalive: when that gives a daemon up while several threads wait for it, libvirt 9.0
-    /// ends the process (CVE-2024-4418, which Debian 12 has). ``ping(deadline:)`` and ``abandon()`` are in its place.
+    /// Opens a connection, without libvirt's keepalive, which ``keepAlive()`` adds.
     ///
     /// - Parameters:
     ///   - pool: the threads for its calls.
@@ -42,16 +41,16 @@ public final class LibvirtConnection: Sendable {
         await core.close(deadline: deadline)
     }
 
-    /// Asks the daemon for a sign of life, on a thread that no other call uses.
-    /// - Throws: `LibvirtError` of kind `.deadlineExceeded` where it is silent. Calls `virConnectGetLibVersion`.
-    public func ping(deadline: Duration) async throws {
-        try await core.call("virConnectGetLibVersion", pool: Self.pings, deadline: deadline) { connection, call in
-            var number: UInt = 0
-            try call.check(virConnectGetLibVersion(connection, &number))
+    /// Has libvirt give up a daemon that says nothing for 12 seconds; ``closeReason`` is `keepalive` then.
+    ///
+    /// A daemon asks its clients every 5 seconds, and that is sign enough; one that is told not to is asked after 6. For a connection
+    /// with few calls: when a daemon is given up while several threads wait for it, libvirt 9.0 ends the process (CVE-2024-4418).
+    /// - Throws: `LibvirtError` `.noSupport` where no daemon is in between. Calls `virConnectSetKeepAlive`.
+    public func keepAlive(deadline: Duration = .seconds(30)) async throws {
+        try await core.call("virConnectSetKeepAlive", deadline: deadline) { connection, call in
+            _ = try call.check(virConnectSetKeepAlive(connection, 6, 1))
         }
     }
-
-    private static let pings = BlockingPool(size: 1, spare: 3, name: "libvirt-ping")
 
     /// Gives up a daemon that does not answer: every call fails at once, those under way too. ``closeReason`` is `keepalive` from here
     /// on. What libvirt holds is freed by ``close(deadline:)``, which waits for the daemon.

@@ -62,9 +62,11 @@ extension LibvirtHypervisor {
 
     public func readVM(_ uuid: VMUUID) async throws(VMError) -> VM? {
         try await withLink { link in
-            guard let domain = try await Self.orGone({ try await link.connection.domain(uuid: try DomainUUID(uuid)) })
-            else { return nil }
-            return try await Self.read(domain)
+            try await Self.orGone {
+                let (domain, reading) = try await link.connection.reading(
+                    of: try DomainUUID(uuid), namespace: VMMetadata.namespace)
+                return VM(domain, reading)
+            }
         }
     }
 
@@ -76,16 +78,7 @@ extension LibvirtHypervisor {
 
     private static func read(_ domain: Domain) async throws -> VM? {
         try await orGone {
-            let metadata = try await VMMetadata(of: domain)
-            let info = try await domain.info()
-            let isPersistent = try await domain.isPersistent()
-            let autostart = isPersistent ? try await domain.autostart() : false
-            let saved = isPersistent ? try await domain.hasManagedSave() : false
-            // Last, so that the state is the newest of what is told.
-            let status = try await domain.status()
-            return VM(
-                domain, status, memoryInKiB: info.maximumMemoryInKiB, vcpus: info.vcpus, metadata,
-                autostart: autostart, isPersistent: isPersistent, hasSavedState: saved)
+            VM(domain, try await domain.reading(namespace: VMMetadata.namespace))
         }
     }
 
@@ -144,6 +137,13 @@ private struct DomainFlags: Sendable {
 }
 
 extension VM {
+    fileprivate init(_ domain: Domain, _ reading: DomainReading) {
+        self.init(
+            domain, reading.status, memoryInKiB: reading.info.maximumMemoryInKiB, vcpus: reading.info.vcpus,
+            VMMetadata(reading.metadata), autostart: reading.autostart, isPersistent: reading.isPersistent,
+            hasSavedState: reading.hasManagedSave)
+    }
+
     fileprivate init(
         _ domain: Domain, _ status: DomainStatus, memoryInKiB: UInt64, vcpus: UInt32, _ metadata: VMMetadata,
         autostart: Bool, isPersistent: Bool, hasSavedState: Bool

@@ -106,7 +106,10 @@ public final class LibvirtHypervisor: Hypervisor {
 
     /// The same one where libvirt's test driver would make a host of its own.
     private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
-        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
+        guard !uri.hasPrefix("test:") else { return connection }
+        let another = try await LibvirtConnection.open(uri)
+        try await another.keepAlive()
+        return another
     }
 
     /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is
@@ -209,23 +212,11 @@ public final class LibvirtHypervisor: Hypervisor {
 }
 
 extension LibvirtHypervisor.Link {
-    /// Waits until a connection is closed, or libvirt is silent.
+    /// Waits until a connection is closed, as libvirt does by itself where the daemon is silent.
     fileprivate func waitUntilLost() async throws -> CloseReason {
         try await withThrowingTaskGroup(of: CloseReason.self) { group in
             for connection in [watch, connection] {
                 group.addTask { try await connection.waitUntilClosed() }
-            }
-            group.addTask {
-                while true {
-                    try await Task.sleep(for: .seconds(5))
-                    do {
-                        try await watch.ping(deadline: .seconds(6))
-                    } catch let error as LibvirtError where error.kind == .deadlineExceeded {
-                        return .keepalive
-                    } catch is LibvirtError {
-                        // An answer, if only that the connection ends; then that comes as well.
-                    }
-                }
             }
             defer { group.cancelAll() }
             guard let reason = try await group.next() else { throw CancellationError() }

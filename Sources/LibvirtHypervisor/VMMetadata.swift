@@ -18,15 +18,18 @@ struct VMMetadata: Hashable, Sendable {
     /// A VM without our element, or with one that cannot be read, has empty metadata: anybody may have written it, at any length.
     /// - Throws: `LibvirtError` when the domain or the connection is gone.
     init(of domain: Domain) async throws {
-        self.init()
         do {
-            if let xml = try await domain.metadata(namespace: Self.namespace), let element = try? XMLTree(parsing: xml)
-            {
-                self.init(element)
-            }
+            self.init(.success(try await domain.metadata(namespace: Self.namespace)))
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .noDomain {
-            // Longer than libvirt can carry, for example.
+            self.init(.failure(error))
         }
+    }
+
+    /// The same of what has been read: an element that is longer than libvirt can carry, for example, is as good as none.
+    init(_ read: Result<String?, LibvirtError>) {
+        self.init()
+        guard let xml = try? read.get(), let element = try? XMLTree(parsing: xml) else { return }
+        self.init(element)
     }
 
     /// Only what this service could have written is taken.

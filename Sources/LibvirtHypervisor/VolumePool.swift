@@ -71,7 +71,8 @@ actor VolumePool {
                       </target>
                     </volume>
                     """)
-            return try await volume.path()
+            // The key of a file is its path: libvirt need not be asked again.
+            return volume.key.hasSuffix("/\(fileName)") ? volume.key : try await volume.path()
         } catch let error as LibvirtError where error.code == .operationInvalid {
             throw VMError(.alreadyExists, "there is a file of that name", cause: VMError.Cause(error))
         } catch let error as LibvirtError where error.kind == .libvirt && error.code != .storageVolExist {

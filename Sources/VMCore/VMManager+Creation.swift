@@ -145,6 +145,9 @@ extension VMManager {
         }
         let template = try vmError { () throws(TemplateError) in try templates.template(named: configuration.template) }
         try Self.checkCPUs(configuration.values, template, facts)
+        let accelerator = try Self.accelerator(configuration.values["accelerator"], facts)
+        // Beside the disk's pool, once nothing speaks against the request any more.
+        async let network = network(of: configuration, preparing: preparing)
         let disk = try await hypervisor.pathOfDisk(named: sources.diskName(for: configuration))
         var values = configuration.values.merging(sources.paths.mapValues { .string($0) }) { $1 }
         values["name"] = .string(configuration.name.rawValue)
@@ -159,21 +162,32 @@ extension VMManager {
             values["seed_path"] = seed.map { .string($0) }
         }
         values["volumes"] = .strings([disk, seed].compactMap(\.self))
-        let accelerator = try Self.accelerator(values["accelerator"], facts)
         let isSlow = accelerator == .string("tcg") && values["accelerator"] != accelerator
         values["accelerator"] = accelerator
         values["hyperv_features"] = .strings(Self.enlightenments(wanted: values["hyperv_features"], template, facts))
         values["topoext"] = .boolean(
             facts.cpuVendor == "AMD" && values["accelerator"] == .string("kvm") && values["threads"] == .integer(2))
-        if values["network"] == nil, values["bridge"] == nil {
-            let network = preparing ? try await hypervisor.prepareNetwork() : try await hypervisor.availableNetwork()
-            values["network"] = network.map { .string($0) }
-        }
+        if let network = try await network.get() { values["network"] = .string(network) }
         let declared = values.filter { template.parameter(named: $0.key) != nil }
         let xml = try vmError { () throws(TemplateError) in try templates.render(template.name, values: declared) }
         return Plan(
             xml: xml, diskPath: disk, seedPath: seed,
             remark: isSlow ? "this host has no KVM that a VM could use, so it is emulated (tcg), which is slow" : nil)
+    }
+
+    /// The network to be used where the request says nothing of one; nil where it does, or the host has none.
+    private func network(
+        of configuration: VMConfiguration, preparing: Bool
+    ) async -> Result<String?, VMError> {
+        guard configuration.values["network"] == nil, configuration.values["bridge"] == nil else {
+            return .success(nil)
+        }
+        do throws(VMError) {
+            return .success(
+                preparing ? try await hypervisor.prepareNetwork() : try await hypervisor.availableNetwork())
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// - Throws: `invalidArgument` for a CPU that the host does not have: libvirt would say so at the start, and not which.

@@ -93,11 +93,11 @@ import XMLReading
     @Test func setsAutostart() async throws {
         try await TestHost.with { connection in
             let domain = try await connection.domain(name: "alpha")
-            #expect(try await !domain.autostart())
+            #expect(try await !domain.reading(namespace: "urn:x").autostart)
             try await domain.setAutostart(true)
-            #expect(try await domain.autostart())
+            #expect(try await domain.reading(namespace: "urn:x").autostart)
             try await domain.setAutostart(false)
-            #expect(try await !domain.autostart())
+            #expect(try await !domain.reading(namespace: "urn:x").autostart)
         }
     }
 
@@ -106,11 +106,11 @@ import XMLReading
             let domain = try await connection.domain(name: "alpha")
             try await domain.start()
             try await domain.managedSave(deadline: .seconds(30))
-            #expect(try await domain.hasManagedSave())
+            #expect(try await domain.reading(namespace: "urn:x").hasManagedSave)
             #expect(try await connection.domainUUIDs(.managedSave) == [domain.uuid])
             #expect(try await domain.status() == DomainStatus(state: .shutOff, reason: 5))
             try await domain.removeManagedSave()
-            #expect(try await !domain.hasManagedSave())
+            #expect(try await !domain.reading(namespace: "urn:x").hasManagedSave)
         }
     }
 
@@ -120,7 +120,7 @@ import XMLReading
             let domain = try await connection.defineDomain(
                 xml: TestHost.domainXML("new", uuid: uuid), validate: false, name: "new")
             #expect(domain.uuid == uuid && domain.name == "new")
-            #expect(try await domain.isPersistent())
+            #expect(try await domain.reading(namespace: "urn:x").isPersistent)
             let error = await failure {
                 _ = try await connection.defineDomain(xml: TestHost.domainXML("new"), validate: false, name: "new")
             }
@@ -157,7 +157,7 @@ import XMLReading
     @Test func listsATransientDomain() async throws {
         try await TestHost.with([]) { connection in
             let domain = try await connection.createTransientDomain(xml: TestHost.domainXML("brief"), name: "brief")
-            #expect(try await !domain.isPersistent())
+            #expect(try await !domain.reading(namespace: "urn:x").isPersistent)
             #expect(try await connection.domainUUIDs(.transient) == [domain.uuid])
             try await domain.destroy()
             #expect(await code { _ = try await domain.status() } == .noDomain)

@@ -181,9 +181,13 @@ class Torture:
             points = make_points()
             points.start_service()
             try:
-                wait_until(
-                    lambda: points.has_ended or (PID.exists() and not list(INTENTS.iterdir())), "end of the recovery"
-                )
+                try:
+                    wait_until(
+                        lambda: points.has_ended or (PID.exists() and not list(INTENTS.iterdir())), "end of the recovery"
+                    )
+                except AssertionError as error:
+                    left = [path.name for path in INTENTS.iterdir()]
+                    raise Broken(f"{error}; at {points.hit}, ready: {PID.exists()}, left: {left}") from None
                 call = points.hit or call
                 if not points.has_ended:
                     return call, OK
