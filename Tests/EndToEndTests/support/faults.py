@@ -62,7 +62,10 @@ class Points:
     @property
     def has_ended(self):
         """Whether all that was traced has."""
-        self._read(0)
+        return self.ends_within(0)
+
+    def ends_within(self, seconds):
+        self._read(seconds)
         return any(line.startswith("seen") for line in self.lines)
 
     @property

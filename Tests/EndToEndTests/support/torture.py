@@ -183,7 +183,7 @@ class Torture:
             try:
                 try:
                     wait_until(
-                        lambda: points.has_ended or (PID.exists() and not list(INTENTS.iterdir())), "end of the recovery"
+                        lambda: points.ends_within(0.01) or (PID.exists() and not list(INTENTS.iterdir())), "end of the recovery"
                     )
                 except AssertionError as error:
                     left = [path.name for path in INTENTS.iterdir()]
@@ -202,7 +202,7 @@ class Torture:
         client = self._revive()
         try:
             wait_until(lambda: client.get(MANAGER, "HypervisorConnected", MANAGER_INTERFACE), "connection to libvirt")
-            wait_until(lambda: not list(INTENTS.iterdir()), "end of the cleaning up")
+            wait_until(lambda: client.list() and not list(INTENTS.iterdir()), "end of the cleaning up")
             wait_until(lambda: "creating" not in {row[3] for row in client.list().values()}, "VM that is as it is")
             settled = time.monotonic() - began
             row = client.list().get(NAME)
