@@ -91,6 +91,8 @@ public final class LibvirtHypervisor: Hypervisor {
             try await link.watch.onDomainEvent { event in
                 if let event = HypervisorEvent(event) { gate.tell(event) }
             }
+            // From here on only events come this way.
+            try await link.watch.keepAlive()
             // Before the listing: what libvirt finds out later is read then.
             let unsettled = try await link.unsettledDomains()
             state.withLock { $0.link = link }
@@ -106,10 +108,7 @@ public final class LibvirtHypervisor: Hypervisor {
 
     /// The same one where libvirt's test driver would make a host of its own.
     private func another(like connection: LibvirtConnection) async throws -> LibvirtConnection {
-        guard !uri.hasPrefix("test:") else { return connection }
-        let another = try await LibvirtConnection.open(uri)
-        try await another.keepAlive()
-        return another
+        uri.hasPrefix("test:") ? connection : try await LibvirtConnection.open(uri)
     }
 
     /// Opens a connection. A libvirt that hangs takes it and answers when it goes on: that one is waited for, since each attempt that is

@@ -176,9 +176,7 @@ extension VMManager {
     }
 
     /// The network to be used where the request says nothing of one; nil where it does, or the host has none.
-    private func network(
-        of configuration: VMConfiguration, preparing: Bool
-    ) async -> Result<String?, VMError> {
+    private func network(of configuration: VMConfiguration, preparing: Bool) async -> Result<String?, VMError> {
         guard configuration.values["network"] == nil, configuration.values["bridge"] == nil else {
             return .success(nil)
         }
