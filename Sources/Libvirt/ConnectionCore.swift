@@ -124,7 +124,7 @@ extension ConnectionCore {
             do {
                 return try body()
             } catch let error as LibvirtError where error.kind == .connectionClosed {
-                // libvirt's callback does not always tell of it: whoever has this connection would keep it for ever.
+                // The callback has told of it, as far as is known. Where it has not, whoever has this connection would keep it for ever.
                 ended.deliver(.error)
                 events.finish()
                 throw error
@@ -209,15 +209,24 @@ extension ConnectionCore {
             defer { state.callbackIDs = [] }
             return state.callbackIDs
         }
-        try? await pool.run(deadline: deadline, operation: "virConnectDomainEventDeregisterAny") { [owned] in
-            owned.deregister(callbackIDs)
-            // An event that is being delivered holds its domain, and that holds the connection.
-            if !callbackIDs.isEmpty { EventLoop.finishRound(atMost: deadline) }
+        var mayClose = true
+        do {
+            try await pool.run(deadline: deadline, operation: "virConnectDomainEventDeregisterAny") { [owned] in
+                owned.deregister(callbackIDs)
+                // An event that is being delivered holds its domain, and that holds the connection.
+                if !callbackIDs.isEmpty { EventLoop.finishRound(atMost: deadline) }
+            }
+        } catch {
+            // One that hangs has the connection to itself: a second thread there could end the process (CVE-2024-4418).
+            mayClose = (error as? LibvirtError)?.kind != .deadlineExceeded
         }
-        await callbacks.waitUntilEmpty(atMost: deadline)
-        let count = try? await pool.run(deadline: deadline, operation: "virConnectClose") { [self] in
-            for object in state.withLock({ $0.objects.removeAll() }) { object.kind.release(object.pointer) }
-            return owned.close()
+        var count: Int?
+        if mayClose {
+            await callbacks.waitUntilEmpty(atMost: deadline)
+            count = try? await pool.run(deadline: deadline, operation: "virConnectClose") { [self] in
+                for object in state.withLock({ $0.objects.removeAll() }) { object.kind.release(object.pointer) }
+                return owned.close()
+            }
         }
         ended.deliver(.client)
         events.finish()

@@ -26,11 +26,11 @@ extension LibvirtConnection {
             [core] connection, call in
             let pointer = try call.check(virDomainLookupByUUID(connection, uuid.bytes))
             let domain = try Domain(owning: pointer, core: core, call: call)
-            // The handle keeps the pointer.
-            return try withExtendedLifetime(domain) {
-                let call = Call(operation: "virDomainGetMetadata", object: domain.name, connection: connection)
-                return (domain, try Domain.reading(pointer, call, namespace))
-            }
+            // A reference of the call's own, as every call has: closing releases the handle's at its deadline.
+            virDomainRef(pointer)
+            defer { virDomainFree(pointer) }
+            let call = Call(operation: "virDomainGetMetadata", object: domain.name, connection: connection)
+            return (domain, try Domain.reading(pointer, call, namespace))
         }
     }
 }

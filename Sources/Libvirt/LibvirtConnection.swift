@@ -43,9 +43,9 @@ public final class LibvirtConnection: Sendable {
 
     /// Has libvirt give up a daemon that says nothing for 12 seconds; ``closeReason`` is `keepalive` then.
     ///
-    /// It is asked once at the beginning. Every 5 seconds the daemon asks its clients, and that is sign enough; one that is told not to
-    /// do so is asked every 6. Only for a connection that makes no other call any more: what one thread asks while another is in a
-    /// call may not be sent for half a minute, and a daemon that is given up then ends the process (libvirt 9.0, CVE-2024-4418).
+    /// It is asked when it has said nothing for 6. Mostly that need not be: it asks its clients every 5 itself, unless it is told not to.
+    /// Only for a connection that makes no other call any more: a daemon that is given up while several threads wait for it ends the
+    /// process (libvirt 9.0, CVE-2024-4418).
     /// Where no daemon is in between it changes nothing. Calls `virConnectSetKeepAlive`.
     public func keepAlive(deadline: Duration = .seconds(30)) async throws {
         try await core.call("virConnectSetKeepAlive", deadline: deadline) { connection, call in

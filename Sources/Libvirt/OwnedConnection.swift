@@ -41,20 +41,18 @@ struct OwnedConnection: @unchecked Sendable {
             throw LibvirtError.last(operation: "virConnectOpen", object: uri)
         }
         let box = CloseCallbackBox(ended)
-        let result = virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
+        virConnectRegisterCloseCallback(pointer, closeCallback, box.retained()) { opaque in
             guard let opaque else { return }
             Unmanaged<CloseCallbackBox>.fromOpaque(opaque).takeUnretainedValue().release()
         }
-        // A driver without such callbacks refuses as well; but of one that has ended already nobody would ever be told.
-        if result < 0 {
-            let error = LibvirtError.last(operation: "virConnectRegisterCloseCallback", object: uri)
-            if virConnectIsAlive(pointer) == 0 {
-                virConnectClose(pointer)
-                box.release()
-                throw error
-            }
-        }
-        return OwnedConnection(pointer: pointer, closeBox: box)
+        let owned = OwnedConnection(pointer: pointer, closeBox: box)
+        // A driver without such callbacks refuses, which is no reason to do without it. But of one that has ended by now nobody is ever
+        // told, and libvirt gives out one of which it has lost the daemon while it asked what that can do.
+        guard virConnectIsAlive(pointer) == 0 else { return owned }
+        _ = owned.close()
+        throw LibvirtError(
+            code: .noConnect, message: "the connection has ended while it was opened", operation: "virConnectOpen",
+            object: uri)
     }
 
     /// Ends callbacks; libvirt frees their boxes, also when the daemon is gone. Blocks.

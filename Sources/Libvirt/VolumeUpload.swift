@@ -109,6 +109,9 @@ extension StorageVolume {
         return try await handle.call("virStorageVolUpload", deadline) { [core = handle.core] volume, call in
             let stream = try call.named("virStreamNew").check(virStreamNew(call.connection, 0))
             let upload = VolumeUpload(owning: stream, core: core, label: name)
+            // A reference of the call's own, as every call has: closing releases the handle's at its deadline.
+            virStreamRef(stream)
+            defer { virStreamFree(stream) }
             try call.check(virStorageVolUpload(volume, stream, 0, length, 0))
             return upload
         }

@@ -40,7 +40,8 @@ extension LibvirtHypervisor {
     // MARK: Networks
 
     public func prepareNetwork() async throws(VMError) -> String? {
-        try await withLink { link in
+        // A network that is started though nobody waits for that any more does no harm.
+        try await withCancellableLink { link in
             guard let network = try await Self.defaultNetwork(link.connection) else { return nil }
             do {
                 if try await !network.isActive() { try await network.start() }
@@ -53,7 +54,7 @@ extension LibvirtHypervisor {
     }
 
     public func availableNetwork() async throws(VMError) -> String? {
-        try await withLink { try await Self.defaultNetwork($0.connection)?.name }
+        try await withCancellableLink { try await Self.defaultNetwork($0.connection)?.name }
     }
 
     private static func defaultNetwork(_ connection: LibvirtConnection) async throws -> Network? {

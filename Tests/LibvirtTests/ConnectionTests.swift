@@ -19,15 +19,17 @@ import XMLReading
         }
     }
 
-    /// libvirt's callback does not always tell of it, as when the socket fails in the middle of a call.
+    /// Whether libvirt's callback tells of it or not.
     @Test func hasEndedWhenACallHasFoundOut() async throws {
         try await TestHost.with { connection in
             let error = LibvirtError.connectionClosed(operation: "virConnectGetType", object: nil)
+            let events = try await connection.domainEvents()
             let found = await failure {
                 try await connection.core.call("any", deadline: .seconds(10)) { (_, _) -> Void in throw error }
             }
             #expect(found?.kind == .connectionClosed)
             #expect(connection.closeReason == .error)
+            for await event in events { Issue.record("an event after the end: \(event)") }
         }
     }
 
@@ -205,6 +207,7 @@ import XMLReading
             try await slow
             _ = try await connection.domains()
             #expect(made.value == nil)
+            #expect(connection.closeReason == nil)
         }
     }
 }

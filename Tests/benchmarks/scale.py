@@ -17,7 +17,7 @@ def idle(report, seconds):
     time.sleep(seconds)
     after = switches(service.pid)
     busy = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
-    # Every 5 seconds libvirtd and its client ask each other whether they are there: a question and an answer each.
+    # Every 5 seconds libvirtd asks each connection whether it is there, and is answered.
     allowed = 4 * (seconds / 5 + 1)
     threads = ", ".join(f"{name}: {count}" for name, count in sorted(busy.items())) or "none"
     report.add(f"wake-ups in {seconds:.0f} s of idleness", "", sum(busy.values()), at_most=allowed,
