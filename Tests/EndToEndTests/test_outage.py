@@ -218,6 +218,26 @@ def test_a_call_whose_new_connection_is_reset_says_that_libvirt_is_away(client, 
     assert outcome(vm_path(last), "Start")[0] is None
 
 
+@pytest.mark.restarts_service
+@pytest.mark.parametrize("calls", range(1, 9))
+def test_a_connection_that_ends_while_it_is_opened_is_not_taken(vms, service, calls):
+    """Some of what libvirt asks at the beginning may fail, and then it gives the connection out all the same."""
+    service.restart()
+    late, recorder = Client(), Recorder()
+    with hanging_up(after=calls), pytest.raises(BusError) as caught:
+        # The connection for storage is opened when it is needed.
+        late.create(vms.name(), type="linux", disk_size_gb=1)
+    assert caught.value.name == UNAVAILABLE
+    wait_until(lambda: late.list() == {} and not list(INTENTS.iterdir()), "end of the cleaning up")
+    name = vms.name()
+    late.create(name, type="linux", disk_size_gb=1)
+    assert late.list().keys() == {name}
+    recorder.catch_up()
+    assert not any("HypervisorConnected" in s.changed for s in recorder.signals)
+    late.close()
+    recorder.close()
+
+
 def test_a_copy_whose_connection_is_reset_says_so_and_leaves_nothing(client, recorder):
     """The volume is made, and libvirtd goes before the bytes have a connection of their own."""
     with hanging_up(), pytest.raises(BusError) as caught:

@@ -49,23 +49,38 @@ def frozen(name):
     return stopped(qemu_pid(name))
 
 
+def relay(caller, daemon, calls):
+    """Passes so many calls and their answers on; the next call finds the connection closed."""
+
+    def message(source):
+        length = source.recv(4, socket.MSG_WAITALL)
+        return length + source.recv(int.from_bytes(length, "big") - 4, socket.MSG_WAITALL)
+
+    for _ in range(calls):
+        daemon.sendall(message(caller))
+        caller.sendall(message(daemon))
+    # What is closed with something unread in it is reset.
+    caller.recv(1)
+
+
 @contextlib.contextmanager
-def hanging_up():
-    """While this is open, who asks libvirtd for a new connection gets one that is reset."""
+def hanging_up(after=0):
+    """While this is open, who asks libvirtd for a new connection gets one that is reset, at once or after some calls."""
     path = pathlib.Path("/run/libvirt/libvirt-sock")
     aside = path.rename(path.with_suffix(".aside"))
     server = socket.socket(socket.AF_UNIX)
     try:
         server.bind(str(path))
+        path.chmod(0o777)
         server.listen()
 
         def serve():
             with contextlib.suppress(OSError):
                 while True:
                     caller, _ = server.accept()
-                    # What is closed with something unread in it is reset.
-                    caller.recv(1)
-                    caller.close()
+                    with caller, socket.socket(socket.AF_UNIX) as daemon:
+                        daemon.connect(str(aside))
+                        relay(caller, daemon, after)
 
         thread = threading.Thread(target=serve)
         thread.start()
