@@ -15,6 +15,9 @@ let compact: [LinkerSetting] = [
     .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker", "--icf=safe"])
 ]
 
+/// Sources/CGlobalQueue says why.
+let ownGlobalQueue: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--wrap=dispatch_queue_create"])]
+
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -53,6 +56,8 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
+        .target(name: "CGlobalQueue"),
+
         library("DBus", ["CDBus"]),
         library("XMLReading"),
         library("Libvirt", ["CLibvirt", "XMLReading"]),
@@ -76,11 +81,11 @@ let package = Package(
             name: "neuron-vmd",
             dependencies: [
                 "VMManagerService", "VMManagerAPI", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus",
-                logging,
+                "CGlobalQueue", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: strict, linkerSettings: compact),
+            swiftSettings: strict, linkerSettings: compact + ownGlobalQueue),
 
         .target(
             name: "VMTestSupport", dependencies: ["VMCore", "VMModel", "VMTemplates"], path: "Tests/VMTestSupport",
