@@ -15,9 +15,6 @@ let compact: [LinkerSetting] = [
     .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker", "--icf=safe"])
 ]
 
-/// Sources/CGlobalQueue says why.
-let ownGlobalQueue: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--wrap=dispatch_queue_create"])]
-
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
@@ -56,8 +53,6 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
-        .target(name: "CGlobalQueue"),
-
         library("DBus", ["CDBus"]),
         library("XMLReading"),
         library("Libvirt", ["CLibvirt", "XMLReading"]),
@@ -81,11 +76,11 @@ let package = Package(
             name: "neuron-vmd",
             dependencies: [
                 "VMManagerService", "VMManagerAPI", "VMCore", "VMTemplates", "LibvirtHypervisor", "DBus",
-                "CGlobalQueue", logging,
+                logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: strict, linkerSettings: compact + ownGlobalQueue),
+            swiftSettings: strict, linkerSettings: compact),
 
         .target(
             name: "VMTestSupport", dependencies: ["VMCore", "VMModel", "VMTemplates"], path: "Tests/VMTestSupport",

@@ -175,6 +175,12 @@ static bool is_program(pid_t thread) {
     return strcmp(path, program) == 0;
 }
 
+/* Whether a path is where libdispatch looks once a second what its threads do. It ends the process when it cannot. */
+static bool is_state_of_thread(const char *path) {
+    int end = 0;
+    return sscanf(path, "/proc/%*d/stat%n", &end) == 0 && end > 0 && path[end] == 0;
+}
+
 /* The call's name if it counts, else NULL. Timers, pipes and the like are the process's own affair: `target` is of the others. */
 static const char *counted(pid_t thread, const struct ptrace_syscall_info *info, char *target, size_t size) {
     static char number[24];
@@ -195,6 +201,7 @@ static const char *counted(pid_t thread, const struct ptrace_syscall_info *info,
         }
         if (set == ALL) return call->name;
         if (set == EFFECTS && !changes) return NULL;
+        if (is_state_of_thread(target)) return NULL;
         if ((call->kind & DESCRIPTOR) && (*target != '/' && strncmp(target, "socket:", 7) != 0)) return NULL;
         return call->name;
     }

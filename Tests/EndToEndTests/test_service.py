@@ -1,7 +1,6 @@
 """The service as a process: ready when it says so, one of a kind, gone when told, and there again when libvirt is."""
 
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -29,15 +28,6 @@ def test_a_second_one_does_not_start(client, service):
     assert result.stderr.strip()
     assert service.is_running
     assert client.list() == {}
-
-
-def test_no_thread_of_its_tasks_is_looked_after(vms, service):
-    """For threads of the other kind libdispatch would wake up once a second."""
-    vms.define()
-    names = {path.read_text().strip() for path in pathlib.Path(f"/proc/{service.pid}/task").glob("*/comm")}
-    # The ends of com.apple.root.default-qos.overcommit and com.apple.root.default-qos.
-    assert "-qos.overcommit" in names
-    assert not {name for name in names if name.endswith("-qos")}
 
 
 @pytest.mark.restarts_service
